@@ -1,0 +1,164 @@
+#pragma once
+// One open model on one backend: what the addon and the native tools drive. Not thread-safe: one thread at a time.
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sdgen {
+
+enum class PredictionType { kEpsilon, kVPrediction };
+enum class NoiseSource { kPhilox, kTorchCpu };
+enum class Origin { kFlag, kMetadata, kDefault };
+
+template <typename T>
+struct Resolved {
+  T value{};
+  Origin origin = Origin::kDefault;
+};
+
+struct ModelOverrides {
+  std::optional<PredictionType> prediction_type;
+  std::optional<int64_t> text_heads;
+  std::optional<int64_t> unet_heads;
+  std::optional<double> scale_factor;
+};
+
+struct OpenOptions {
+  std::string path;
+  std::string device = "reference";
+  std::string precision = "fp32";
+  int threads = 0;  // 0: one per physical core
+  ModelOverrides overrides;
+};
+
+struct DeviceInfo {
+  std::string name, description, isa;
+  std::vector<std::string> precisions;
+};
+
+struct ModelDescription {
+  std::string path, family;
+  uint64_t file_bytes = 0;
+  uint64_t tensor_count = 0;
+  std::map<std::string, int64_t> dtypes;
+  std::map<std::string, int64_t> parameters;  // text, unet, vae
+  std::map<std::string, std::string> metadata;
+  Resolved<PredictionType> prediction_type;
+  Resolved<double> scale_factor;
+  int64_t latent_channels = 0, latent_scale = 8;
+  struct {
+    int64_t width = 0, layers = 0, vocabulary = 0, positions = 0;
+    Resolved<int64_t> heads;
+  } text;
+  struct {
+    int64_t in_channels = 0, model_channels = 0, context_width = 0;
+    std::vector<int64_t> channel_multipliers;
+    Resolved<int64_t> heads;
+  } unet;
+  struct {
+    int64_t channels = 0;
+    std::vector<int64_t> channel_multipliers;
+  } vae;
+  std::vector<std::string> unused_tensors;
+  std::map<std::string, std::string> renamed;
+};
+
+struct Chunk {
+  std::vector<int32_t> tokens;
+  std::vector<float> weights;
+};
+
+/// Text features, row-major [tokens, width].
+struct Conditioning {
+  std::vector<float> data;
+  int64_t tokens = 0, width = 0;
+};
+
+/// [batch, channels, height, width], NCHW.
+struct Latent {
+  std::vector<float> data;
+  int64_t batch = 0, channels = 0, height = 0, width = 0;
+};
+
+struct Image {
+  std::vector<uint8_t> rgb;
+  int64_t width = 0, height = 0;
+};
+
+struct SamplerOptions {
+  double eta = 1.0, s_churn = 0.0, s_tmin = 0.0, s_tmax = 1e308, s_noise = 1.0;
+};
+
+struct SampleRequest {
+  int64_t latent_width = 0, latent_height = 0;
+  std::vector<uint64_t> seeds;
+  NoiseSource noise_source = NoiseSource::kPhilox;
+  std::string sampler;
+  SamplerOptions options;
+  std::vector<float> sigmas;
+  double cfg_scale = 7.0;
+  Conditioning cond, uncond;
+};
+
+struct OpProfile {
+  std::string part, op;
+  int64_t calls = 0;
+  double seconds = 0, flops = 0, bytes = 0;
+};
+
+struct StepEvent {
+  int step = 0, steps = 0;
+  int64_t evaluations = 0;
+  float sigma = 0;
+};
+
+struct EstimateRequest {
+  int64_t latent_width = 0, latent_height = 0, batch = 1, cond_tokens = 77, uncond_tokens = 77;
+  bool use_uncond = true;
+};
+struct PartEstimate {
+  uint64_t weight_bytes = 0, arena_bytes = 0, live_bytes = 0;
+  double flops = 0;
+};
+struct Estimate {
+  uint64_t weight_bytes = 0, arena_bytes = 0, peak_bytes = 0;
+  PartEstimate text, unet, vae;
+};
+
+/// Per call: a cancel flag read at least once an evaluation, and whether to time every op.
+struct RunControl {
+  const std::atomic<bool>* cancel = nullptr;
+  std::vector<OpProfile>* profile = nullptr;  // filled, one row per kind of op, when given
+};
+
+class Engine {
+ public:
+  /// Reads and checks the header; reads no weight. Throws Error.
+  static std::unique_ptr<Engine> open(const OpenOptions& options);
+  virtual ~Engine() = default;
+
+  virtual const ModelDescription& describe() const noexcept = 0;
+  virtual Estimate estimate(const EstimateRequest& request) = 0;
+  virtual void load(const RunControl& control, const std::function<void(uint64_t loaded, uint64_t total)>& on_progress) = 0;
+  virtual Conditioning encode_text(const std::vector<Chunk>& chunks, int clip_skip, const RunControl& control) = 0;
+  virtual Latent sample(const SampleRequest& request, const RunControl& control,
+                        const std::function<void(const StepEvent&)>& on_step) = 0;
+  virtual std::vector<Image> decode(const Latent& latent, const RunControl& control,
+                                    const std::function<void(int done)>& on_image) = 0;
+};
+
+/// What this build can do.
+std::vector<std::string> sampler_ids();
+std::vector<std::string> family_ids();
+std::vector<DeviceInfo> device_infos();
+const char* engine_version() noexcept;
+
+}  // namespace sdgen

@@ -1,0 +1,64 @@
+#pragma once
+// The checked header of a checkpoint: what tensors there are, and a way to read one in pieces.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+
+namespace sdgen {
+
+struct TensorInfo {
+  std::string name;            // as in the file
+  DType dtype;
+  std::vector<int64_t> shape;  // outermost first; [] is a scalar
+  uint64_t offset;             // of its first byte, from the start of the file
+  uint64_t bytes;
+  int64_t elements() const noexcept {
+    int64_t n = 1;
+    for (int64_t d : shape) n *= d;
+    return n;  // cannot overflow: the reader checked shape product against bytes
+  }
+};
+
+/// Receives `values` (float32), the elements [first, first + values.size()) of a tensor, row-major.
+using PieceFn = std::function<void(int64_t first, std::span<const float> values)>;
+
+/// Immutable and safe to read from several threads. Nothing is mapped: a file that shrinks is an error, not a signal.
+class WeightStore {
+ public:
+  virtual ~WeightStore() = default;
+  virtual const std::vector<TensorInfo>& tensors() const noexcept = 0;          // sorted by offset
+  virtual const std::map<std::string, std::string>& metadata() const noexcept = 0;  // `__metadata__`
+  virtual const std::string& path() const noexcept = 0;
+  /// The tensor of that name, or nullptr.
+  virtual const TensorInfo* find(std::string_view name) const noexcept = 0;
+  /// Reads a float tensor as float32 in pieces of whole outermost rows (at most `piece_elements`, at least one row),
+  /// in ascending order. Throws kIo (short read), kModelFormat (dtype is not a float).
+  virtual void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const = 0;
+  /// Reads the raw bytes [offset, offset + size) of a tensor.
+  virtual void read_raw(const TensorInfo& tensor, uint64_t offset, void* destination, uint64_t size) const = 0;
+};
+
+/// The whole tensor as float32.
+std::vector<float> read_all_f32(const WeightStore& store, const TensorInfo& tensor);
+
+/// Opens a safetensors file: reads and checks its header only. Throws kIo or kModelFormat with the path and the reason.
+std::shared_ptr<const WeightStore> open_safetensors(const std::string& path);
+
+struct NamedTensor {  // for writing
+  std::string name;
+  DType dtype;
+  std::vector<int64_t> shape;
+  std::vector<unsigned char> data;
+};
+/// Writes a safetensors file through a temporary name and a rename. Throws kIo.
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+}  // namespace sdgen

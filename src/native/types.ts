@@ -1,0 +1,254 @@
+/**
+ * The whole binding, typed once. Everything that crosses is plain data; calls are asynchronous, one worker
+ * thread and one queue per model. Latents cross as NCHW float32, pictures as interleaved RGB8.
+ */
+
+export type DeviceName = 'reference' | 'cpu' | 'cuda';
+export type Precision = 'fp32' | 'bf16' | 'fp16';
+export type PredictionType = 'epsilon' | 'v_prediction';
+/** `philox` is the webui's GPU/NV stream, `torch-cpu` is torch's CPU generator. */
+export type NoiseSource = 'philox' | 'torch-cpu';
+
+export interface DeviceInfo {
+  readonly name: DeviceName;
+  /** For people, e.g. "plain loops of the numerics contract". */
+  readonly description: string;
+  readonly precisions: readonly Precision[];
+  /** The instruction set that runs, e.g. "avx2+fma" or "portable". */
+  readonly isa: string;
+}
+
+export interface Capabilities {
+  readonly version: string;
+  /** Native sampler ids, e.g. "euler", "dpmpp_2m". */
+  readonly samplers: readonly string[];
+  readonly noiseSources: readonly NoiseSource[];
+  readonly devices: readonly DeviceInfo[];
+  /** Model families, e.g. "sd1". */
+  readonly families: readonly string[];
+}
+
+/** A value the tensors' shapes cannot tell, and where it came from. */
+export interface Resolved<T> {
+  readonly value: T;
+  readonly origin: 'flag' | 'metadata' | 'default';
+}
+
+export interface ModelOverrides {
+  readonly predictionType?: PredictionType;
+  readonly textHeads?: number;
+  readonly unetHeads?: number;
+  readonly scaleFactor?: number;
+}
+
+export interface ModelDescription {
+  readonly path: string;
+  readonly family: string;
+  readonly fileBytes: number;
+  readonly tensorCount: number;
+  /** Needed tensors by dtype name, e.g. {"F16": 1130}. */
+  readonly dtypes: Readonly<Record<string, number>>;
+  readonly parameters: Readonly<Record<'text' | 'unet' | 'vae', number>>;
+  /** `__metadata__` of the file, as it stands there. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly predictionType: Resolved<PredictionType>;
+  readonly scaleFactor: Resolved<number>;
+  readonly latentChannels: number;
+  /** Pixels per latent cell along a side (8). */
+  readonly latentScale: number;
+  readonly text: {
+    readonly width: number;
+    readonly layers: number;
+    readonly heads: Resolved<number>;
+    readonly vocabulary: number;
+    readonly positions: number;
+  };
+  readonly unet: {
+    readonly inChannels: number;
+    readonly modelChannels: number;
+    readonly channelMultipliers: readonly number[];
+    readonly contextWidth: number;
+    readonly heads: Resolved<number>;
+  };
+  readonly vae: { readonly channels: number; readonly channelMultipliers: readonly number[] };
+  /** Tensors of the file that nothing needs (EMA copies, position ids, encoder …). */
+  readonly unusedTensors: readonly string[];
+  /** Names that stood in a known variant: file's name → canonical name. */
+  readonly renamed: Readonly<Record<string, string>>;
+}
+
+export interface OpenOptions {
+  readonly path: string;
+  readonly device: DeviceName;
+  readonly precision: Precision;
+  /** 0 = one per physical core. */
+  readonly threads: number;
+  readonly overrides?: ModelOverrides;
+}
+
+export interface Chunk {
+  /** Token ids with BOS, EOS and fill: one full window of the text tower (77). */
+  readonly tokens: Int32Array;
+  /** The weight of each token (1 for BOS, EOS, fill). */
+  readonly weights: Float32Array;
+}
+
+export interface EncodeTextRequest {
+  readonly chunks: readonly Chunk[];
+  /** 1 = last layer. The final layer norm applies in every case. */
+  readonly clipSkip: number;
+  readonly profile?: boolean;
+}
+
+/** Text features, row-major [tokens, width]. */
+export interface Conditioning {
+  readonly data: Float32Array;
+  readonly tokens: number;
+  readonly width: number;
+}
+
+export interface SamplerOptions {
+  readonly eta: number;
+  readonly sChurn: number;
+  readonly sTmin: number;
+  /** Infinity is written as Number.MAX_VALUE in a plan, which is JSON. */
+  readonly sTmax: number;
+  readonly sNoise: number;
+}
+
+export interface SampleRequest {
+  /** Latent size: picture size / latentScale. */
+  readonly latentWidth: number;
+  readonly latentHeight: number;
+  /** One per image; 0 … 2^53 - 1. */
+  readonly seeds: readonly number[];
+  readonly noiseSource: NoiseSource;
+  readonly sampler: string;
+  readonly samplerOptions: SamplerOptions;
+  /** Descending float32 sigmas as the sampler receives them, usually ending in 0. */
+  readonly sigmas: Float32Array;
+  readonly cfgScale: number;
+  readonly cond: Conditioning;
+  /** Not evaluated when cfgScale is 1. */
+  readonly uncond: Conditioning;
+  readonly profile?: boolean;
+}
+
+export interface StepEvent {
+  /** Steps completed, 1 … steps. */
+  readonly step: number;
+  readonly steps: number;
+  /** Model evaluations so far. */
+  readonly evaluations: number;
+  readonly sigma: number;
+}
+
+export interface LoadEvent {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Time, work and calls of one kind of op. */
+export interface OpProfile {
+  readonly part: 'text' | 'unet' | 'vae';
+  readonly op: string;
+  readonly calls: number;
+  readonly seconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface Latent {
+  /** [batch, channels, height, width]. */
+  readonly data: Float32Array;
+  readonly batch: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface DecodeRequest {
+  readonly latent: Latent;
+  readonly profile?: boolean;
+}
+
+export interface DecodedImage {
+  /** RGB8, row-major, width * height * 3. */
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface EstimateRequest {
+  readonly latentWidth: number;
+  readonly latentHeight: number;
+  readonly batch: number;
+  readonly condTokens: number;
+  readonly uncondTokens: number;
+  /** False when cfgScale is 1. */
+  readonly useUncond: boolean;
+}
+
+export interface PartEstimate {
+  readonly weightBytes: number;
+  readonly arenaBytes: number;
+  /** The largest sum of live bytes: no plan can need less. */
+  readonly liveBytes: number;
+  readonly flops: number;
+}
+
+export interface Estimate {
+  readonly weightBytes: number;
+  /** The parts share one arena. */
+  readonly arenaBytes: number;
+  readonly peakBytes: number;
+  /** One evaluation each: text of one chunk, UNet of the whole batch, VAE of one image. */
+  readonly parts: Readonly<Record<'text' | 'unet' | 'vae', PartEstimate>>;
+}
+
+/** A call under way. `cancel` takes effect within one model evaluation; the promise then rejects with E_CANCELLED. */
+export interface NativeJob<T> {
+  readonly promise: Promise<T>;
+  cancel(): void;
+}
+
+export interface NativeModel {
+  describe(): ModelDescription;
+  /** Memory and work from the header alone; reads no weight. Throws E_INVALID_ARGUMENT for impossible sizes. */
+  estimate(request: EstimateRequest): Estimate;
+  /** Reads and packs all weights; without it the first use of a part does. */
+  load(onProgress?: (event: LoadEvent) => void): NativeJob<void>;
+  encodeText(request: EncodeTextRequest): NativeJob<{ conditioning: Conditioning; profile: OpProfile[] }>;
+  sample(
+    request: SampleRequest,
+    onStep?: (event: StepEvent) => void,
+  ): NativeJob<{ latent: Latent; profile: OpProfile[] }>;
+  /** Images are decoded one by one. */
+  decode(
+    request: DecodeRequest,
+    onImage?: (done: number) => void,
+  ): NativeJob<{ images: DecodedImage[]; profile: OpProfile[] }>;
+  /** Cancels what runs, refuses what waits, frees the weights. Idempotent; resolves when the worker is gone. */
+  close(): Promise<void>;
+}
+
+export interface NativeAddon {
+  version(): string;
+  capabilities(): Capabilities;
+  /** Opens a checkpoint's header, checks every needed tensor; reads no weight. */
+  openModel(options: OpenOptions): Promise<NativeModel>;
+}
+
+export const NATIVE_ERROR_CODES = [
+  'E_INVALID_ARGUMENT',
+  'E_MODEL_FORMAT',
+  'E_MODEL_UNSUPPORTED',
+  'E_IO',
+  'E_OUT_OF_MEMORY',
+  'E_CANCELLED',
+  'E_NON_FINITE',
+  'E_DEVICE',
+  'E_CLOSED',
+  'E_INTERNAL',
+] as const;
+export type NativeErrorCode = (typeof NATIVE_ERROR_CODES)[number];
