@@ -7,6 +7,8 @@
 
 namespace sdgen {
 
+enum class NoiseSource { kPhilox, kTorchCpu };
+
 class NoiseStream {
  public:
   virtual ~NoiseStream() = default;
@@ -18,6 +20,7 @@ class NoiseStream {
 std::unique_ptr<NoiseStream> make_philox_stream(uint64_t seed);
 /// torch.manual_seed(seed); torch.randn(…) on the CPU, float32.
 std::unique_ptr<NoiseStream> make_torch_cpu_stream(uint64_t seed);
+std::unique_ptr<NoiseStream> make_noise_stream(NoiseSource source, uint64_t seed);
 /// Words g0 and g1 of the Philox cipher of element `index` of draw `draw`; for tests and for devices' own checks.
 void philox_words(uint64_t seed, uint32_t draw, uint32_t index, uint32_t out[4]) noexcept;
 

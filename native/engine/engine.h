@@ -11,25 +11,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/noise.h"
+#include "models/config.h"
+#include "sampling/sampler.h"
 
 namespace sdgen {
-
-enum class PredictionType { kEpsilon, kVPrediction };
-enum class NoiseSource { kPhilox, kTorchCpu };
-enum class Origin { kFlag, kMetadata, kDefault };
-
-template <typename T>
-struct Resolved {
-  T value{};
-  Origin origin = Origin::kDefault;
-};
-
-struct ModelOverrides {
-  std::optional<PredictionType> prediction_type;
-  std::optional<int64_t> text_heads;
-  std::optional<int64_t> unet_heads;
-  std::optional<double> scale_factor;
-};
 
 struct OpenOptions {
   std::string path;
@@ -93,10 +79,6 @@ struct Image {
   int64_t width = 0, height = 0;
 };
 
-struct SamplerOptions {
-  double eta = 1.0, s_churn = 0.0, s_tmin = 0.0, s_tmax = 1e308, s_noise = 1.0;
-};
-
 struct SampleRequest {
   int64_t latent_width = 0, latent_height = 0;
   std::vector<uint64_t> seeds;
@@ -146,7 +128,8 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual const ModelDescription& describe() const noexcept = 0;
-  virtual Estimate estimate(const EstimateRequest& request) = 0;
+  /// Reads constant state only: may be called while another thread is in one of the calls below.
+  virtual Estimate estimate(const EstimateRequest& request) const = 0;
   virtual void load(const RunControl& control, const std::function<void(uint64_t loaded, uint64_t total)>& on_progress) = 0;
   virtual Conditioning encode_text(const std::vector<Chunk>& chunks, int clip_skip, const RunControl& control) = 0;
   virtual Latent sample(const SampleRequest& request, const RunControl& control,

@@ -48,8 +48,11 @@ class WeightStore {
 /// The whole tensor as float32.
 std::vector<float> read_all_f32(const WeightStore& store, const TensorInfo& tensor);
 
-/// Opens a safetensors file: reads and checks its header only. Throws kIo or kModelFormat with the path and the reason.
+/// Opens a safetensors file: reads and checks its header only. Throws kIo, kModelFormat, or kModelUnsupported (a
+/// pickle, GGUF, an element type not built for), with the path, the reason and what to do.
 std::shared_ptr<const WeightStore> open_safetensors(const std::string& path);
+/// The same over bytes in memory; `label` stands for the path.
+std::shared_ptr<const WeightStore> open_safetensors_bytes(std::vector<unsigned char> bytes, const std::string& label);
 
 struct NamedTensor {  // for writing
   std::string name;
@@ -57,7 +60,11 @@ struct NamedTensor {  // for writing
   std::vector<int64_t> shape;
   std::vector<unsigned char> data;
 };
-/// Writes a safetensors file through a temporary name and a rename. Throws kIo.
+/// What write_safetensors writes: tensors in the order given, data aligned to 8 bytes.
+std::vector<unsigned char> safetensors_bytes(const std::vector<NamedTensor>& tensors,
+                                             const std::map<std::string, std::string>& metadata);
+/// Writes a safetensors file through a temporary name in the same folder, fsync and a rename; a file of that name is
+/// replaced. On failure nothing is left. Throws kIo, or kInternal if a tensor's bytes do not fit its shape.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

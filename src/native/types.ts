@@ -250,5 +250,7 @@ export const NATIVE_ERROR_CODES = [
   'E_DEVICE',
   'E_CLOSED',
   'E_INTERNAL',
+  /** The addon itself is missing or cannot be loaded; never thrown by native code. */
+  'E_ADDON',
 ] as const;
 export type NativeErrorCode = (typeof NATIVE_ERROR_CODES)[number];

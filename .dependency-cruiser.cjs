@@ -1,0 +1,71 @@
+/**
+ * The import order of src/: data flows down this list, and an import points down it or stays in its folder.
+ * Type-only imports count too.
+ */
+const LAYERS = [
+  ['cli', 'server', 'batch'],
+  ['runtime'],
+  ['extensions'],
+  ['pipeline'],
+  ['prompt', 'sampling', 'checkpoints', 'image'],
+  ['context'],
+  ['request'],
+  ['native'],
+];
+const FOLDERS = LAYERS.flat();
+
+/** Folder `name` may import itself and the layers below its own. */
+const layerRules = LAYERS.flatMap((layer, rank) =>
+  layer.map((name) => {
+    const allowed = [name, ...LAYERS.slice(rank + 1).flat()];
+    const refused = FOLDERS.filter((folder) => !allowed.includes(folder));
+    return {
+      name: `layer-${name}`,
+      comment: `src/${name} may import only ${allowed.join(', ')}`,
+      severity: 'error',
+      from: { path: `^src/${name}/` },
+      to: { path: `^src/(${refused.join('|')}|index\\.ts)` },
+    };
+  }),
+);
+
+module.exports = {
+  forbidden: [
+    ...layerRules.filter((rule) => !rule.to.path.includes('()')),
+    {
+      name: 'known-folders',
+      comment: 'every file of src/ but index.ts lies in a folder of the layer list',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/', pathNot: `^src/(index\\.ts|(${FOLDERS.join('|')})/)` },
+    },
+    {
+      name: 'known-folders-from',
+      comment: 'every file of src/ but index.ts lies in a folder of the layer list',
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/(index\\.ts|(${FOLDERS.join('|')})/)` },
+      to: {},
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'addon-only-in-native',
+      comment: 'only src/native loads the addon',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/native/' },
+      to: { path: '\\.node$|^build/' },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'declared-packages',
+      comment: 'src/ runs in an installed package, where development packages are absent',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'undetermined'] },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,246 @@
+#include "addon/arguments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+namespace sdgen::addon {
+
+namespace {
+
+constexpr double kAny = std::numeric_limits<double>::max();
+constexpr int64_t kLargestSide = 1 << 20;  // of a latent; products of sides, batch and channels fit in int64
+constexpr uint32_t kLargestBatch = 4096;
+constexpr int64_t kMostTokens = 1 << 16;
+constexpr int64_t kLargestSeed = (int64_t{1} << 53) - 1;
+
+/// A JavaScript value and the name it has in errors.
+class Argument {
+ public:
+  Argument(Napi::Value value, std::string name) : value_(value), name_(std::move(name)) {}
+
+  [[noreturn]] void refuse(const std::string& expected) const {
+    const std::string who = name_.empty() ? "the argument" : name_;
+    throw Error(ErrorCode::kInvalidArgument, who + " must be " + expected + ", got " + shown());
+  }
+
+  bool given() const { return !value_.IsUndefined(); }
+
+  Argument operator[](const char* field) const {
+    if (!value_.IsObject()) refuse("an object");
+    return {value_.As<Napi::Object>().Get(field), name_.empty() ? field : name_ + '.' + field};
+  }
+
+  std::vector<Argument> elements(uint32_t most) const {
+    const uint32_t count = value_.IsArray() ? value_.As<Napi::Array>().Length() : 0;
+    if (count < 1 || count > most) refuse("an array of 1 to " + std::to_string(most) + " elements");
+    std::vector<Argument> elements;
+    for (uint32_t i = 0; i < count; ++i) elements.emplace_back(value_.As<Napi::Array>().Get(i), indexed(i));
+    return elements;
+  }
+
+  double number(double least, double most = kAny) const {
+    const double number = as_double();
+    if (number >= least && number <= most) return number;  // false for NaN
+    std::ostringstream expected;
+    expected << "a finite number";
+    if (least > -kAny) expected << " of at least " << least;
+    refuse(expected.str());
+  }
+
+  int64_t integer(int64_t least, int64_t most) const {
+    const double number = as_double();
+    const bool within = number >= static_cast<double>(least) && number <= static_cast<double>(most);
+    if (within && std::trunc(number) == number) return static_cast<int64_t>(number);
+    refuse("an integer from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+
+  bool boolean() const {
+    if (!value_.IsBoolean()) refuse("true or false");
+    return value_.As<Napi::Boolean>().Value();
+  }
+
+  std::string text() const {
+    std::string text = value_.IsString() ? value_.As<Napi::String>().Utf8Value() : std::string();
+    if (text.empty() || text.find('\0') != std::string::npos) refuse("a string, not empty and without NUL");
+    return text;
+  }
+
+  /// The place of this string among `names`.
+  template <typename Names>
+  size_t one_of(const Names& names) const {
+    const auto found = std::find(names.begin(), names.end(), text());
+    if (found != names.end()) return static_cast<size_t>(found - names.begin());
+    std::string all;
+    for (const auto& name : names) all += (all.empty() ? "one of " : ", ") + std::string(name);
+    refuse(all);
+  }
+
+  Napi::Function function() const {
+    if (!value_.IsFunction()) refuse("a function");
+    return value_.As<Napi::Function>();
+  }
+
+  /// A Float32Array of finite values; of `count` of them unless that is -1.
+  std::vector<float> floats(int64_t count = -1) const {
+    auto values = copy<Napi::Float32Array, float>(napi_float32_array, "a Float32Array", count);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!std::isfinite(values[i])) element(i, values[i]).refuse("finite");
+    }
+    return values;
+  }
+
+  /// An Int32Array of `count` elements, each from 0 to `most`.
+  std::vector<int32_t> int32s(int64_t count, int64_t most) const {
+    auto values = copy<Napi::Int32Array, int32_t>(napi_int32_array, "an Int32Array", count);
+    for (size_t i = 0; i < values.size(); ++i) element(i, values[i]).integer(0, most);
+    return values;
+  }
+
+ private:
+  double as_double() const {
+    return value_.IsNumber() ? value_.As<Napi::Number>().DoubleValue() : std::numeric_limits<double>::quiet_NaN();
+  }
+  std::string indexed(size_t i) const { return name_ + '[' + std::to_string(i) + ']'; }
+  Argument element(size_t i, double value) const { return {Napi::Number::New(value_.Env(), value), indexed(i)}; }
+
+  /// Callers check the copy, not the array: its memory may be shared with another thread.
+  template <typename Array, typename T>
+  std::vector<T> copy(napi_typedarray_type type, const std::string& kind, int64_t count) const {
+    const std::string expected = count < 0 ? kind : kind + " of " + std::to_string(count) + " elements";
+    if (!value_.IsTypedArray() || value_.As<Napi::TypedArray>().TypedArrayType() != type) refuse(expected);
+    const auto array = value_.As<Array>();
+    if (count >= 0 && array.ElementLength() != static_cast<size_t>(count)) refuse(expected);
+    return {array.Data(), array.Data() + array.ElementLength()};
+  }
+
+  std::string shown() const {
+    if (value_.IsTypedArray()) {
+      return "a typed array of " + std::to_string(value_.As<Napi::TypedArray>().ElementLength()) + " elements";
+    }
+    if (value_.IsArray()) return "an array of " + std::to_string(value_.As<Napi::Array>().Length()) + " elements";
+    if (value_.IsFunction() || value_.IsObject() || value_.IsSymbol()) {
+      return value_.IsSymbol() ? "a symbol" : value_.IsFunction() ? "a function" : "an object";
+    }
+    const std::string text = value_.ToString().Utf8Value();
+    if (text.size() > 60) return "a value of " + std::to_string(text.size()) + " characters";
+    return value_.IsString() ? '"' + text + '"' : text;
+  }
+
+  Napi::Value value_;
+  std::string name_;
+};
+
+ModelOverrides read_overrides(const Argument& overrides) {
+  ModelOverrides read;
+  const Argument prediction_type = overrides["predictionType"], text_heads = overrides["textHeads"];
+  const Argument unet_heads = overrides["unetHeads"], scale_factor = overrides["scaleFactor"];
+  if (prediction_type.given()) {
+    read.prediction_type = static_cast<PredictionType>(prediction_type.one_of(kPredictionTypes));
+  }
+  if (text_heads.given()) read.text_heads = text_heads.integer(1, 1024);
+  if (unet_heads.given()) read.unet_heads = unet_heads.integer(1, 1024);
+  if (scale_factor.given()) read.scale_factor = scale_factor.number(std::numeric_limits<double>::min());
+  return read;
+}
+
+Conditioning read_conditioning(const Argument& conditioning, const ModelDescription& model) {
+  Conditioning read;
+  read.tokens = conditioning["tokens"].integer(1, kMostTokens);
+  read.width = conditioning["width"].integer(model.unet.context_width, model.unet.context_width);
+  read.data = conditioning["data"].floats(read.tokens * read.width);
+  return read;
+}
+
+SamplerOptions read_sampler_options(const Argument& options) {
+  SamplerOptions read;
+  read.eta = options["eta"].number(0);
+  read.s_churn = options["sChurn"].number(0);
+  read.s_tmin = options["sTmin"].number(0);
+  read.s_tmax = options["sTmax"].number(0);
+  read.s_noise = options["sNoise"].number(0);
+  return read;
+}
+
+}  // namespace
+
+OpenOptions read_open_options(Napi::Value value) {
+  constexpr std::array devices{"reference", "cpu", "cuda"}, precisions{"fp32", "bf16", "fp16"};
+  const Argument options(value, "");
+  OpenOptions read;
+  read.path = options["path"].text();
+  read.device = devices[options["device"].one_of(devices)];
+  read.precision = precisions[options["precision"].one_of(precisions)];
+  read.threads = static_cast<int>(options["threads"].integer(0, 1024));
+  const Argument overrides = options["overrides"];
+  if (overrides.given()) read.overrides = read_overrides(overrides);
+  return read;
+}
+
+EstimateRequest read_estimate_request(Napi::Value value) {
+  const Argument request(value, "");
+  EstimateRequest read;
+  read.latent_width = request["latentWidth"].integer(1, kLargestSide);
+  read.latent_height = request["latentHeight"].integer(1, kLargestSide);
+  read.batch = request["batch"].integer(1, kLargestBatch);
+  read.cond_tokens = request["condTokens"].integer(1, kMostTokens);
+  read.uncond_tokens = request["uncondTokens"].integer(1, kMostTokens);
+  read.use_uncond = request["useUncond"].boolean();
+  return read;
+}
+
+EncodeTextRequest read_encode_text_request(Napi::Value value, const ModelDescription& model) {
+  const Argument request(value, "");
+  const int64_t window = model.text.positions;
+  EncodeTextRequest read;
+  for (const Argument& chunk : request["chunks"].elements(static_cast<uint32_t>(kMostTokens / window))) {
+    read.chunks.push_back({chunk["tokens"].int32s(window, model.text.vocabulary - 1), chunk["weights"].floats(window)});
+  }
+  read.clip_skip = static_cast<int>(request["clipSkip"].integer(1, model.text.layers));
+  return read;
+}
+
+SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model) {
+  const Argument request(value, ""), sigmas = request["sigmas"];
+  SampleRequest read;
+  read.latent_width = request["latentWidth"].integer(1, kLargestSide);
+  read.latent_height = request["latentHeight"].integer(1, kLargestSide);
+  for (const Argument& seed : request["seeds"].elements(kLargestBatch)) {
+    read.seeds.push_back(static_cast<uint64_t>(seed.integer(0, kLargestSeed)));
+  }
+  read.noise_source = static_cast<NoiseSource>(request["noiseSource"].one_of(kNoiseSources));
+  const std::vector<std::string> samplers = sampler_ids();
+  read.sampler = samplers[request["sampler"].one_of(samplers)];
+  read.options = read_sampler_options(request["samplerOptions"]);
+  read.sigmas = sigmas.floats();
+  const bool negative = std::any_of(read.sigmas.begin(), read.sigmas.end(), [](float sigma) { return sigma < 0; });
+  if (read.sigmas.size() < 2 || negative) sigmas.refuse("a Float32Array of two or more sigmas, none of them negative");
+  read.cfg_scale = request["cfgScale"].number(-kAny);
+  read.cond = read_conditioning(request["cond"], model);
+  read.uncond = read_conditioning(request["uncond"], model);
+  return read;
+}
+
+Latent read_decode_request(Napi::Value value, const ModelDescription& model) {
+  const Argument latent = Argument(value, "")["latent"];
+  Latent read;
+  read.batch = latent["batch"].integer(1, kLargestBatch);
+  read.channels = latent["channels"].integer(model.latent_channels, model.latent_channels);
+  read.height = latent["height"].integer(1, kLargestSide);
+  read.width = latent["width"].integer(1, kLargestSide);
+  read.data = latent["data"].floats(read.batch * read.channels * read.height * read.width);
+  return read;
+}
+
+bool read_profile(Napi::Value request) {
+  const Argument profile = Argument(request, "")["profile"];
+  return profile.given() && profile.boolean();
+}
+
+Napi::Function read_listener(Napi::Value value, const char* name) {
+  const Argument listener(value, name);
+  return listener.given() ? listener.function() : Napi::Function();
+}
+
+}  // namespace sdgen::addon

@@ -1,0 +1,30 @@
+#pragma once
+// JavaScript's arguments, checked and copied into the engine's structs. Each reader throws Error(kInvalidArgument) that
+// begins with the field's name, e.g. "seeds[1] must be an integer from 0 to 9007199254740991, got 1.5".
+#include <array>
+
+#include "addon/errors.h"
+
+namespace sdgen::addon {
+
+// The JavaScript names of enumerations, in the order of their C++ values.
+constexpr std::array<const char*, 2> kPredictionTypes{"epsilon", "v_prediction"};
+constexpr std::array<const char*, 2> kNoiseSources{"philox", "torch-cpu"};
+constexpr std::array<const char*, 3> kOrigins{"flag", "metadata", "default"};
+
+struct EncodeTextRequest {
+  std::vector<Chunk> chunks;
+  int clip_skip = 1;
+};
+
+OpenOptions read_open_options(Napi::Value value);
+EstimateRequest read_estimate_request(Napi::Value value);
+EncodeTextRequest read_encode_text_request(Napi::Value value, const ModelDescription& model);
+SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
+Latent read_decode_request(Napi::Value value, const ModelDescription& model);
+/// The optional `profile` of a request.
+bool read_profile(Napi::Value request);
+/// An optional listener: an empty function when it is undefined.
+Napi::Function read_listener(Napi::Value value, const char* name);
+
+}  // namespace sdgen::addon

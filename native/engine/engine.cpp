@@ -1,0 +1,171 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/cpu_info.h"
+#include "base/fp_environment.h"
+#include "engine/describe.h"
+#include "engine/layout.h"
+#include "engine/model_runner.h"
+#include "engine/request_check.h"
+#include "engine/sample_run.h"
+#include "engine/weights_check.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+
+namespace sdgen {
+namespace {
+
+/// The mean in fp64 over [tokens, width], row-major.
+double mean(const float* values, size_t count) {
+  double sum = 0;
+  for (size_t i = 0; i < count; ++i) sum += static_cast<double>(values[i]);
+  return sum / static_cast<double>(count);
+}
+
+/// The webui's "Original" emphasis: each token's features times its weight, then the chunk's mean restored.
+void emphasise(float* features, int64_t width, const std::vector<float>& weights) {
+  if (std::all_of(weights.begin(), weights.end(), [](float w) { return w == 1.0f; })) return;
+  const size_t count = weights.size() * static_cast<size_t>(width);
+  const double before = mean(features, count);
+  for (size_t i = 0; i < count; ++i) features[i] *= weights[i / static_cast<size_t>(width)];
+  const auto restore = static_cast<float>(before / mean(features, count));
+  for (size_t i = 0; i < count; ++i) features[i] *= restore;
+}
+
+uint64_t io_bytes(const Program& program) {
+  int64_t bytes = 0;
+  for (const Value& value : program.values) bytes += value.kind == ValueKind::kIntermediate ? 0 : value.bytes();
+  return static_cast<uint64_t>(bytes);
+}
+
+class ModelEngine : public Engine {
+ public:
+  ModelEngine(ModelConfig config, PartWeights weights, ModelDescription description, ModelRunner runner)
+      : config_(std::move(config)), weights_(std::move(weights)), description_(std::move(description)), runner_(std::move(runner)) {}
+
+  const ModelDescription& describe() const noexcept override { return description_; }
+
+  Estimate estimate(const EstimateRequest& request) const override {
+    check_latent_size(request.latent_width, request.latent_height, request.batch);
+    if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
+    const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
+    const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
+    const Program text = build_clip_text(config_.text, chunks, 1);
+    const Program unet = build_unet(config_.unet, {request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
+                                                   std::max(request.cond_tokens, request.uncond_tokens)});
+    const Program vae = build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width);
+    const auto part = [&](const Program& program, const std::vector<WeightUse>& uses) {
+      return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(program.arena_bytes), static_cast<uint64_t>(program.live_bytes),
+                          program.flops};
+    };
+    Estimate e;
+    e.text = part(text, weights_.text);
+    e.unet = part(unet, weights_.unet);
+    e.vae = part(vae, weights_.vae);
+    e.weight_bytes = e.text.weight_bytes + e.unet.weight_bytes + e.vae.weight_bytes;
+    e.arena_bytes = std::max({e.text.arena_bytes, e.unet.arena_bytes, e.vae.arena_bytes});
+    e.peak_bytes = e.weight_bytes + e.arena_bytes + std::max(io_bytes(unet), io_bytes(vae));
+    return e;
+  }
+
+  void load(const RunControl& control, const std::function<void(uint64_t, uint64_t)>& on_progress) override {
+    runner_.prepare(weights_.all(), control.cancel, on_progress);
+  }
+
+  Conditioning encode_text(const std::vector<Chunk>& chunks, int clip_skip, const RunControl& control) override {
+    check_chunks(chunks, clip_skip, description_);
+    const FpEnvironment environment;
+    LoadedProgram program = runner_.load(build_clip_text(config_.text, static_cast<int64_t>(chunks.size()), clip_skip), control.cancel);
+    std::vector<int32_t> ids;
+    for (const Chunk& chunk : chunks) ids.insert(ids.end(), chunk.tokens.begin(), chunk.tokens.end());
+    program.upload("ids", ids.data(), static_cast<int64_t>(ids.size() * sizeof(int32_t)));
+    runner_.run(program, control);
+
+    const VectorView out = program.vector("text.out");
+    Conditioning result{std::vector<float>(static_cast<size_t>(out.count)), static_cast<int64_t>(ids.size()), config_.text.width};
+    runner_.backend().download(*out.buffer, 0, result.data.data(), out.count * 4);
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      emphasise(result.data.data() + i * static_cast<size_t>(config_.text.positions * config_.text.width), config_.text.width, chunks[i].weights);
+    }
+    if (!std::all_of(result.data.begin(), result.data.end(), [](float v) { return std::isfinite(v); })) {
+      throw Error(ErrorCode::kNonFinite, "the text encoder gave a value that is not a finite number");
+    }
+    return result;
+  }
+
+  Latent sample(const SampleRequest& request, const RunControl& control, const std::function<void(const StepEvent&)>& on_step) override {
+    check_sample(request, description_);
+    return run_sample(runner_, config_, request, control, on_step);
+  }
+
+  std::vector<Image> decode(const Latent& latent, const RunControl& control, const std::function<void(int)>& on_image) override {
+    check_latent(latent, description_);
+    const FpEnvironment environment;
+    LoadedProgram program = runner_.load(build_vae_decoder(config_.vae, 1, latent.height, latent.width), control.cancel);
+    const int64_t each = latent.channels * latent.height * latent.width;
+    std::vector<float> nhwc(static_cast<size_t>(each));
+    std::vector<Image> images;
+    for (int64_t i = 0; i < latent.batch; ++i) {
+      nchw_to_nhwc(latent.data.data() + i * each, nhwc.data(), 1, latent.channels, latent.height * latent.width);
+      program.upload("z", nhwc.data(), each * 4);
+      runner_.run(program, control);
+      const VectorView out = program.vector("vae.decoded");
+      if (!runner_.backend().all_finite(out)) {
+        throw Error(ErrorCode::kNonFinite, "the VAE gave a value that is not a finite number for image " + std::to_string(i + 1));
+      }
+      const int64_t scale = description_.latent_scale;
+      Image image{std::vector<uint8_t>(static_cast<size_t>(out.count)), latent.width * scale, latent.height * scale};
+      runner_.backend().to_rgb8(out, image.rgb.data());
+      images.push_back(std::move(image));
+      if (on_image) on_image(static_cast<int>(i) + 1);
+    }
+    return images;
+  }
+
+ private:
+  ModelConfig config_;
+  PartWeights weights_;
+  ModelDescription description_;
+  ModelRunner runner_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> Engine::open(const OpenOptions& options) {
+  check_device(options.device, options.precision);
+  if (options.threads < 0 || options.threads > 1024) throw Error(ErrorCode::kInvalidArgument, "threads: must be 0 (one a core) to 1024");
+  std::shared_ptr<const WeightStore> store = open_safetensors(options.path);
+  IdentifiedModel model = identify(*store);
+  const ModelConfig config = model.family->read_config(model.index, store->metadata(), options.overrides);
+  PartWeights weights = part_weights(config);
+  check_weights(weights.all(), model.index, options.path);
+  ModelDescription description = describe_model(*store, model, config, weights);
+  std::unique_ptr<Backend> backend = make_reference_backend(options.threads == 0 ? physical_cores() : options.threads);
+  return std::make_unique<ModelEngine>(config, std::move(weights), std::move(description),
+                                       ModelRunner(store, std::move(model.index), std::move(backend)));
+}
+
+std::vector<std::string> sampler_ids() {
+  std::vector<std::string> ids;
+  for (const Sampler& sampler : samplers()) ids.emplace_back(sampler.id);
+  return ids;
+}
+
+std::vector<std::string> family_ids() {
+  std::vector<std::string> ids;
+  for (const Family& family : families()) ids.emplace_back(family.id);
+  return ids;
+}
+
+std::vector<DeviceInfo> device_infos() {
+  const std::unique_ptr<Backend> reference = make_reference_backend(1);
+  const BackendInfo& info = reference->info();
+  return {{info.name, info.description, info.isa, info.precisions}};
+}
+
+const char* engine_version() noexcept { return SDGEN_VERSION; }
+
+}  // namespace sdgen

@@ -1,0 +1,106 @@
+#include "engine/model_runner.h"
+
+#include <algorithm>
+
+#include "base/fp_environment.h"
+
+namespace sdgen {
+namespace {
+
+void add_profile(std::vector<OpProfile>& profile, const std::string& part, const OpTimes& times, const Program& program) {
+  for (size_t kind = 0; kind < times.rows.size(); ++kind) {
+    const OpTimes::Row& row = times.rows[kind];
+    if (row.calls == 0) continue;
+    const auto node = std::find_if(program.nodes.begin(), program.nodes.end(), [&](const Node& n) { return n.op.index() == kind; });
+    const std::string op = op_name(node->op);
+    auto found = std::find_if(profile.begin(), profile.end(), [&](const OpProfile& p) { return p.part == part && p.op == op; });
+    if (found == profile.end()) found = profile.insert(profile.end(), {part, op});
+    found->calls += row.calls;
+    found->seconds += row.seconds;
+    found->flops += row.flops;
+    found->bytes += row.bytes;
+  }
+}
+
+}  // namespace
+
+void throw_if_cancelled(const std::atomic<bool>* cancel) {
+  if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) throw Error(ErrorCode::kCancelled, "cancelled");
+}
+
+LoadedProgram::LoadedProgram(Backend& backend, Program program, std::unique_ptr<Executable> executable)
+    : backend_(&backend), program_(std::move(program)), executable_(std::move(executable)) {
+  for (const auto* list : {&program_.inputs, &program_.outputs}) {
+    for (ValueId id : *list) {
+      auto buffer = backend_->allocate(static_cast<uint64_t>(program_.value(id).bytes()));
+      bindings_.push_back({id, buffer.get(), 0});
+      buffers_.emplace(id, std::move(buffer));
+    }
+  }
+}
+
+VectorView LoadedProgram::vector(const std::string& name) const {
+  const ValueId id = program_.named(name);
+  return {buffers_.at(id).get(), 0, program_.value(id).shape.elements()};
+}
+
+void LoadedProgram::upload(const std::string& name, const void* values, int64_t bytes) {
+  const ValueId id = program_.named(name);
+  if (bytes != program_.value(id).bytes()) {
+    throw Error(ErrorCode::kInvalidArgument, "'" + name + "' should be " + program_.value(id).shape.text() + "; it has " +
+                                                 std::to_string(bytes / 4) + " values");
+  }
+  backend_->upload(*buffers_.at(id), 0, values, bytes);
+}
+
+ModelRunner::ModelRunner(std::shared_ptr<const WeightStore> store, TensorIndex index, std::unique_ptr<Backend> backend)
+    : store_(std::move(store)), index_(std::move(index)), backend_(std::move(backend)) {}
+
+std::shared_ptr<const PackedWeight> ModelRunner::packed(const WeightUse& use) {
+  auto& slot = weights_[use.name];
+  if (!slot) slot = backend_->prepare(use, *store_, *index_.tensors.at(use.name));
+  return slot;
+}
+
+LoadedProgram ModelRunner::load(Program program, const std::atomic<bool>* cancel) {
+  std::vector<std::shared_ptr<const PackedWeight>> weights;
+  for (const WeightUse& use : program.weights) {
+    throw_if_cancelled(cancel);
+    weights.push_back(packed(use));
+  }
+  auto executable = backend_->compile(program, std::move(weights));
+  return {*backend_, std::move(program), std::move(executable)};
+}
+
+void ModelRunner::run(LoadedProgram& program, const RunControl& control) {
+  const auto needed = static_cast<uint64_t>(program.program_.arena_bytes);
+  if (!arena_ || arena_->bytes() < needed) {
+    arena_.reset();  // before the new one: never two
+    arena_ = backend_->allocate(needed);
+  }
+  const FpEnvironment environment;
+  OpTimes times;
+  RunOptions options{control.cancel, control.profile != nullptr ? &times : nullptr};
+  backend_->run(*program.executable_, *arena_, program.bindings_, options);
+  if (control.profile != nullptr) add_profile(*control.profile, program.program_.part, times, program.program_);
+}
+
+void ModelRunner::prepare(const std::vector<WeightUse>& uses, const std::atomic<bool>* cancel,
+                          const std::function<void(uint64_t, uint64_t)>& on_progress) {
+  const uint64_t total = packed_bytes(uses);
+  uint64_t loaded = 0;
+  for (const WeightUse& use : uses) {
+    throw_if_cancelled(cancel);
+    packed(use);
+    loaded += backend_->packed_bytes(use);
+    if (on_progress) on_progress(loaded, total);
+  }
+}
+
+uint64_t ModelRunner::packed_bytes(const std::vector<WeightUse>& uses) const {
+  uint64_t total = 0;
+  for (const WeightUse& use : uses) total += backend_->packed_bytes(use);
+  return total;
+}
+
+}  // namespace sdgen

@@ -1,0 +1,58 @@
+#pragma once
+// One checkpoint on one backend: its weights, packed on first use, one arena, and programs run by name of part.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "engine/engine.h"
+#include "models/registry.h"
+
+namespace sdgen {
+
+/// A program ready to run, with its input and output buffers.
+class LoadedProgram {
+ public:
+  LoadedProgram(Backend& backend, Program program, std::unique_ptr<Executable> executable);
+  const Program& program() const noexcept { return program_; }
+  /// The buffer of a named input or output as a vector.
+  VectorView vector(const std::string& name) const;
+  void upload(const std::string& name, const void* values, int64_t bytes);
+
+ private:
+  friend class ModelRunner;
+  Backend* backend_;
+  Program program_;
+  std::unique_ptr<Executable> executable_;
+  std::map<ValueId, std::unique_ptr<Buffer>> buffers_;
+  std::vector<Binding> bindings_;
+};
+
+class ModelRunner {
+ public:
+  ModelRunner(std::shared_ptr<const WeightStore> store, TensorIndex index, std::unique_ptr<Backend> backend);
+
+  Backend& backend() noexcept { return *backend_; }
+  /// Packs what the program needs and is not packed yet; kCancelled between tensors.
+  LoadedProgram load(Program program, const std::atomic<bool>* cancel);
+  void run(LoadedProgram& program, const RunControl& control);
+  /// Packs the weights of `uses`, reporting packed bytes.
+  void prepare(const std::vector<WeightUse>& uses, const std::atomic<bool>* cancel,
+               const std::function<void(uint64_t loaded, uint64_t total)>& on_progress);
+  uint64_t packed_bytes(const std::vector<WeightUse>& uses) const;
+
+ private:
+  std::shared_ptr<const PackedWeight> packed(const WeightUse& use);
+
+  std::shared_ptr<const WeightStore> store_;
+  TensorIndex index_;
+  std::unique_ptr<Backend> backend_;
+  std::map<std::string, std::shared_ptr<const PackedWeight>> weights_;
+  std::unique_ptr<Buffer> arena_;
+};
+
+/// Throws kCancelled when the flag is set.
+void throw_if_cancelled(const std::atomic<bool>* cancel);
+
+}  // namespace sdgen

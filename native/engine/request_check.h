@@ -1,0 +1,14 @@
+#pragma once
+// What a caller may ask for; kInvalidArgument names what is wrong.
+#include "engine/engine.h"
+
+namespace sdgen {
+
+void check_latent_size(int64_t width, int64_t height, int64_t batch);
+void check_chunks(const std::vector<Chunk>& chunks, int clip_skip, const ModelDescription& model);
+void check_sample(const SampleRequest& request, const ModelDescription& model);
+void check_latent(const Latent& latent, const ModelDescription& model);
+/// Throws kDevice for a device or precision that is unknown or known but not built yet.
+void check_device(const std::string& device, const std::string& precision);
+
+}  // namespace sdgen

@@ -1,0 +1,55 @@
+// Esser et al., Taming Transformers for High-Resolution Image Synthesis: the KL autoencoder's decoder.
+#include "models/vae.h"
+
+namespace sdgen {
+namespace {
+
+constexpr int64_t kGroups = 32;
+constexpr double kEps = 1e-6;
+
+ValueId res_block(Builder& b, const Scope& s, ValueId x, int64_t out) {
+  ValueId h = b.conv2d(s / "conv1", b.group_norm(s / "norm1", x, kGroups, kEps, true), out);
+  h = b.group_norm(s / "norm2", h, kGroups, kEps, true);
+  const ValueId skip = b.shape(x).channels() == out ? x : b.linear(s / "nin_shortcut", x, out);
+  return b.conv2d(s / "conv2", h, out, {.residual = skip});
+}
+
+ValueId attention(Builder& b, const Scope& s, ValueId x) {
+  const int64_t c = b.shape(x).channels();
+  const ValueId h = b.group_norm(s / "norm", x, kGroups, kEps, false);
+  const ValueId q = b.linear(s / "q", h, c), k = b.linear(s / "k", h, c), v = b.linear(s / "v", h, c);
+  return b.linear(s / "proj_out", b.attention(q, k, v, 1), c, {.residual = x});
+}
+
+}  // namespace
+
+Program build_vae_decoder(const VaeConfig& config, int64_t batch, int64_t height, int64_t width, bool apply_scale, bool keep_marks) {
+  Builder b("vae", keep_marks);
+  const Scope decoder("vae.decoder");
+  ValueId h = b.input("z", {batch, height, width, config.latent_channels});
+  if (apply_scale) h = b.scale(h, static_cast<float>(1.0 / config.scale_factor.value));
+  h = b.linear("vae.post_quant_conv", h, config.latent_channels);
+
+  const int64_t deepest = config.channels * config.multipliers.back();
+  h = b.conv2d(decoder / "conv_in", h, deepest);
+  h = res_block(b, decoder / "mid.block_1", h, deepest);
+  h = attention(b, decoder / "mid.attn_1", h);
+  h = res_block(b, decoder / "mid.block_2", h, deepest);
+  b.mark("vae.mid", h);
+
+  for (auto l = static_cast<int64_t>(config.multipliers.size()) - 1; l >= 0; --l) {
+    const int64_t channels = config.channels * config.multipliers[static_cast<size_t>(l)];
+    for (int64_t r = 0; r <= config.res_blocks; ++r) h = res_block(b, decoder / "up" / l / "block" / r, h, channels);
+    if (l > 0) {
+      h = b.resize_nearest(h, 2 * b.shape(h)[1], 2 * b.shape(h)[2]);
+      h = b.conv2d(decoder / "up" / l / "upsample.conv", h, channels);
+    }
+    b.mark("vae.up" + std::to_string(l), h);
+  }
+
+  h = b.group_norm(decoder / "norm_out", h, kGroups, kEps, true);
+  b.output("vae.decoded", b.conv2d(decoder / "conv_out", h, 3));
+  return b.finish();
+}
+
+}  // namespace sdgen

@@ -1,0 +1,93 @@
+// Evaluates one part of a model on tensors from a file; needs no Node.
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "tools/parts.h"
+
+namespace {
+
+using sdgen::Error;
+using sdgen::ErrorCode;
+using sdgen::tools::EvalOptions;
+
+constexpr const char* kUsage =
+    "usage: sdgen-eval --part text|unet|vae-decode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
+    "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N]\n"
+    "  text        text.ids [N, T]                     -> text.last, text.penultimate\n"
+    "  unet        unet.x [N, C, H, W], unet.ctx [N, T, W], unet.t [K] (500 without it)\n"
+    "                                                  -> unet.out.t<t> for each t; also from unet.x_<size> and\n"
+    "                                                     unet.ctx<tokens> at t = 500, and unet.t_mixed [N]\n"
+    "  vae-decode  vae.z [N, C, H, W], already divided by the scale factor -> vae.decoded\n"
+    "  sampler     x0, sigmas.<schedule>, noise        -> traj.<schedule>.<sampler>, calls.…\n"
+    "  --inner writes named inner activations too; --device reference --precision fp32 --threads N --text-heads N\n";
+
+[[noreturn]] void usage_error(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
+template <typename T>
+T parse(const char* flag, const char* text) {
+  T value{};
+  const auto [end, failed] = std::from_chars(text, text + std::strlen(text), value);
+  if (failed != std::errc{} || *end != '\0') usage_error(std::string(flag) + ": '" + text + "' is not a number");
+  return value;
+}
+
+EvalOptions parse_options(int argc, char** argv) {
+  EvalOptions o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--inner") {
+      o.inner = true;
+      continue;
+    }
+    if (i + 1 >= argc) usage_error(flag + " needs a value, or is not a flag");
+    const char* value = argv[++i];
+    if (flag == "--part") o.part = value;
+    else if (flag == "--model") o.open.path = value;
+    else if (flag == "--inputs") o.inputs = value;
+    else if (flag == "--output") o.output = value;
+    else if (flag == "--device") o.open.device = value;
+    else if (flag == "--precision") o.open.precision = value;
+    else if (flag == "--sampler") o.sampler = value;
+    else if (flag == "--schedule") o.schedule = value;
+    else if (flag == "--threads") o.open.threads = parse<int>("--threads", value);
+    else if (flag == "--text-heads") o.open.overrides.text_heads = parse<int64_t>("--text-heads", value);
+    else if (flag == "--eta") o.sampler_options.eta = parse<double>("--eta", value);
+    else if (flag == "--s-churn") o.sampler_options.s_churn = parse<double>("--s-churn", value);
+    else usage_error("unknown flag '" + flag + "'");
+  }
+  if (o.part.empty() || o.inputs.empty() || o.output.empty()) usage_error("--part, --inputs and --output are needed");
+  if (o.part != "sampler" && o.open.path.empty()) usage_error("--model is needed");
+  if (o.open.threads < 0 || o.open.threads > 1024) usage_error("--threads must be 0 (one a core) to 1024");
+  return o;
+}
+
+std::vector<sdgen::NamedTensor> evaluate(const EvalOptions& o, const sdgen::WeightStore& inputs) {
+  if (o.part == "text") return eval_text(o, inputs);
+  if (o.part == "unet") return eval_unet(o, inputs);
+  if (o.part == "vae-decode") return eval_vae_decode(o, inputs);
+  if (o.part == "sampler") return eval_sampler(o, inputs);
+  usage_error("unknown part '" + o.part + "'");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 1 || std::strcmp(argv[1], "--help") == 0) {
+    std::fputs(kUsage, argc == 1 ? stderr : stdout);
+    return argc == 1 ? 2 : 0;
+  }
+  try {
+    const EvalOptions options = parse_options(argc, argv);
+    const auto inputs = sdgen::open_safetensors(options.inputs);
+    sdgen::write_safetensors(options.output, evaluate(options, *inputs), {});
+    return 0;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "sdgen-eval: %s\n", error.what());
+    return error.code() == ErrorCode::kInvalidArgument ? 2 : 1;
+  } catch (const std::bad_alloc&) {
+    std::fputs("sdgen-eval: out of memory\n", stderr);
+    return 1;
+  }
+}

@@ -1,0 +1,140 @@
+#include "tools/parts.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/cpu_info.h"
+#include "engine/describe.h"
+#include "engine/model_runner.h"
+#include "engine/request_check.h"
+#include "engine/weights_check.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "tools/tensors.h"
+
+namespace sdgen::tools {
+namespace {
+
+constexpr float kInnerTimestep = 500;  // the fixtures' inner activations and odd sizes are taken there
+
+struct OpenModel {
+  ModelConfig config;
+  ModelRunner runner;
+};
+
+OpenModel open_model(const OpenOptions& options) {
+  check_device(options.device, options.precision);
+  std::shared_ptr<const WeightStore> store = open_safetensors(options.path);
+  IdentifiedModel model = identify(*store);
+  const ModelConfig config = model.family->read_config(model.index, store->metadata(), options.overrides);
+  check_weights(part_weights(config).all(), model.index, options.path);
+  auto backend = make_reference_backend(options.threads == 0 ? physical_cores() : options.threads);
+  return {config, ModelRunner(store, std::move(model.index), std::move(backend))};
+}
+
+std::string number(float t) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(t));
+  return text;
+}
+
+/// Runs a program on its uploaded inputs and takes its outputs, renamed by `rename` (empty: left out).
+template <typename Rename>
+void run_and_take(ModelRunner& runner, LoadedProgram& program, Rename rename, std::vector<NamedTensor>& results) {
+  runner.run(program, {});
+  for (ValueId id : program.program().outputs) {
+    const Value& value = program.program().value(id);
+    const std::string name = rename(value.name);
+    if (name.empty()) continue;
+    const VectorView view = program.vector(value.name);
+    std::vector<float> data(static_cast<size_t>(view.count));
+    runner.backend().download(*view.buffer, 0, data.data(), view.count * 4);
+    results.push_back(value_to_file(name, value.shape, data));
+  }
+}
+
+struct UnetInputs {
+  const Tensor& x;  // NHWC data
+  Tensor ctx;
+  std::vector<float> t;  // one per image
+};
+
+void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::string& name, std::vector<NamedTensor>& results) {
+  const UnetShape shape{in.x.shape[0], in.x.shape[2], in.x.shape[3], in.ctx.shape[1]};
+  LoadedProgram program = model.runner.load(build_unet(model.config.unet, shape, marks), nullptr);
+  program.upload("x", in.x.data.data(), static_cast<int64_t>(in.x.data.size()) * 4);
+  program.upload("ctx", in.ctx.data.data(), static_cast<int64_t>(in.ctx.data.size()) * 4);
+  program.upload("t", in.t.data(), static_cast<int64_t>(in.t.size()) * 4);
+  run_and_take(model.runner, program, [&](const std::string& value) { return value == "unet.out" ? name : value; }, results);
+}
+
+std::vector<float> repeated(float t, int64_t count) { return std::vector<float>(static_cast<size_t>(count), t); }
+
+}  // namespace
+
+std::vector<NamedTensor> eval_text(const EvalOptions& options, const WeightStore& inputs) {
+  OpenModel model = open_model(options.open);
+  const Tensor file = read_tensor(inputs, "text.ids", 2);
+  std::vector<int32_t> ids;
+  for (float id : file.data) {
+    if (!(id >= 0) || id >= static_cast<float>(model.config.text.vocabulary)) {
+      throw Error(ErrorCode::kInvalidArgument, "text.ids: a token is outside the vocabulary");
+    }
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  std::vector<NamedTensor> results;
+  for (int skip = 1; skip <= std::min<int64_t>(2, model.config.text.layers); ++skip) {
+    LoadedProgram program = model.runner.load(build_clip_text(model.config.text, file.shape[0], skip, options.inner), nullptr);
+    program.upload("ids", ids.data(), static_cast<int64_t>(ids.size()) * 4);
+    run_and_take(model.runner, program, [&](const std::string& value) -> std::string {
+      if (value == "text.out") return skip == 1 ? "text.last" : "text.penultimate";
+      if (value == "text.hidden") return skip == 1 ? "text.last_no_norm" : "text.penultimate_no_norm";
+      return skip == 1 ? value : "";
+    }, results);
+  }
+  return results;
+}
+
+std::vector<NamedTensor> eval_unet(const EvalOptions& options, const WeightStore& inputs) {
+  OpenModel model = open_model(options.open);
+  const Tensor x = read_picture(inputs, "unet.x"), ctx = read_tensor(inputs, "unet.ctx", 3);
+  const int64_t batch = x.shape[0];
+  std::vector<NamedTensor> results;
+  std::vector<float> timesteps{kInnerTimestep};
+  if (inputs.find("unet.t") != nullptr) timesteps = read_tensor(inputs, "unet.t", 1).data;
+  for (float t : timesteps) {
+    run_unet(model, {x, first_rows(ctx, batch), repeated(t, batch)}, options.inner && t == kInnerTimestep, "unet.out.t" + number(t), results);
+  }
+  if (inputs.find("unet.t_mixed") != nullptr) {
+    const Tensor mixed = read_tensor(inputs, "unet.t_mixed", 1);
+    std::string name = "unet.out.mixed_t";
+    for (float t : mixed.data) name += "_" + number(t);
+    run_unet(model, {x, first_rows(ctx, batch), mixed.data}, false, name, results);
+  }
+  for (const TensorInfo& tensor : inputs.tensors()) {
+    const std::string at = "_t" + number(kInnerTimestep);
+    if (tensor.name.starts_with("unet.x_")) {
+      const Tensor other = read_picture(inputs, tensor.name);
+      run_unet(model, {other, first_rows(ctx, other.shape[0]), repeated(kInnerTimestep, other.shape[0])}, false,
+               "unet.out." + tensor.name.substr(5) + at, results);
+    } else if (tensor.name.starts_with("unet.ctx") && tensor.name != "unet.ctx") {
+      const Tensor other = read_tensor(inputs, tensor.name, 3), rows = first_rows(x, other.shape[0]);
+      run_unet(model, {rows, other, repeated(kInnerTimestep, other.shape[0])}, false, "unet.out." + tensor.name.substr(5) + at, results);
+    }
+  }
+  return results;
+}
+
+std::vector<NamedTensor> eval_vae_decode(const EvalOptions& options, const WeightStore& inputs) {
+  OpenModel model = open_model(options.open);
+  const Tensor z = read_picture(inputs, "vae.z");
+  LoadedProgram program =
+      model.runner.load(build_vae_decoder(model.config.vae, z.shape[0], z.shape[2], z.shape[3], false, options.inner), nullptr);
+  program.upload("z", z.data.data(), static_cast<int64_t>(z.data.size()) * 4);
+  std::vector<NamedTensor> results;
+  run_and_take(model.runner, program, [](const std::string& value) { return value; }, results);
+  return results;
+}
+
+}  // namespace sdgen::tools

@@ -1,0 +1,151 @@
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, extname, isAbsolute, join, resolve, sep } from 'node:path';
+import { FailureError, UsageError } from '../request/errors.js';
+import { didYouMean } from '../request/nearest.js';
+
+/** File types that are checkpoints; only the first can be read. */
+const READABLE = '.safetensors';
+const KNOWN_TYPES: readonly string[] = [READABLE, '.ckpt'];
+/** Bounds of the search, so that a models folder that is really "/" ends soon. */
+const MAX_DEPTH = 4;
+const MAX_ENTRIES = 20_000;
+
+const HOW_TO_GET_ONE =
+  'make a tiny random one with `node scripts/make-tiny-model.mjs --arch micro1 models/micro1.safetensors`, ' +
+  'or give the path of an SD 1.x .safetensors file with --model';
+
+export interface CheckpointFile {
+  /** The file's stem: what --model takes. */
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly modified: Date;
+}
+
+/** What errno says, in words. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'ENOTDIR':
+      return 'a part of the path is not a folder';
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission is denied';
+    case 'ELOOP':
+      return 'its symbolic links go in a circle';
+    case 'ENAMETOOLONG':
+      return 'the name is too long';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function checkpointAt(path: string): Promise<CheckpointFile> {
+  let info: Awaited<ReturnType<typeof stat>>;
+  try {
+    info = await stat(path);
+  } catch (error) {
+    throw new FailureError('E_IO', `cannot read the model ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+  if (!info.isFile()) throw new FailureError('E_IO', `the model ${path} is not a file; give a .safetensors file`);
+  return { name: basename(path, extname(path)), path, bytes: info.size, modified: info.mtime };
+}
+
+interface Search {
+  readonly found: CheckpointFile[];
+  readonly visited: Set<string>;
+  entries: number;
+}
+
+async function walk(folder: string, depth: number, search: Search): Promise<void> {
+  const real = await realpath(folder);
+  if (search.visited.has(real)) return;
+  search.visited.add(real);
+  const names = (await readdir(folder)).sort();
+  for (const name of names) {
+    if (name.startsWith('.')) continue;
+    search.entries += 1;
+    if (search.entries > MAX_ENTRIES) {
+      throw new UsageError(`the models folder ${folder} holds more than ${MAX_ENTRIES} files: give a smaller one`);
+    }
+    const path = join(folder, name);
+    const info = await stat(path).catch(() => undefined); // a dangling link or a file just removed is no checkpoint
+    if (info?.isDirectory() && depth < MAX_DEPTH) await walk(path, depth + 1, search);
+    else if (info?.isFile() && KNOWN_TYPES.includes(extname(name).toLowerCase())) {
+      search.found.push({ name: basename(name, extname(name)), path, bytes: info.size, modified: info.mtime });
+    }
+  }
+}
+
+/**
+ * Every checkpoint below the folders, by folder and then by path; a folder that does not exist has none.
+ * @throws FailureError when a folder is there but cannot be read.
+ */
+export async function listCheckpoints(folders: readonly string[]): Promise<CheckpointFile[]> {
+  const search: Search = { found: [], visited: new Set(), entries: 0 };
+  for (const folder of folders) {
+    try {
+      await walk(folder, 0, search);
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') continue;
+      throw new FailureError('E_IO', `cannot read the models folder ${folder}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+  return search.found;
+}
+
+function looksLikePath(text: string): boolean {
+  return isAbsolute(text) || text.includes(sep) || KNOWN_TYPES.includes(extname(text).toLowerCase());
+}
+
+function onlyOne(wanted: string, matches: readonly CheckpointFile[]): CheckpointFile | undefined {
+  const readable = matches.filter((file) => extname(file.path).toLowerCase() === READABLE);
+  const candidates = readable.length > 0 ? readable : matches;
+  if (candidates.length > 1) {
+    const paths = candidates.map((file) => file.path).join(', ');
+    throw new FailureError(
+      'E_MODEL_NOT_FOUND',
+      `the model name ${wanted} is ambiguous: give one of the paths ${paths}`,
+    );
+  }
+  return candidates[0];
+}
+
+/**
+ * The checkpoint that --model means: a path, a file's name or its stem (upper and lower case alike) in a models folder.
+ * @param cwd where relative paths start
+ * @throws FailureError when there is none, or more than one, and says what to do
+ */
+export async function findCheckpoint(
+  wanted: string | undefined,
+  folders: readonly string[],
+  cwd: string,
+): Promise<CheckpointFile> {
+  if (wanted === undefined) throw new FailureError('E_MODEL_NOT_FOUND', `no model is given: ${HOW_TO_GET_ONE}`);
+  if (wanted === '') throw new UsageError('model must be a name or a path; it is empty', 'model');
+  if (wanted.includes('\0')) throw new UsageError('model must be a name or a path; a NUL character is in it', 'model');
+  if (looksLikePath(wanted)) {
+    const path = resolve(cwd, wanted);
+    const exists = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (exists || wanted.includes(sep)) return checkpointAt(path);
+  }
+  const all = await listCheckpoints(folders);
+  const lower = wanted.toLowerCase();
+  const exact = all.filter((file) => file.name === wanted || basename(file.path) === wanted);
+  const loose = all.filter((file) => file.name.toLowerCase() === lower || basename(file.path).toLowerCase() === lower);
+  const match = onlyOne(wanted, exact) ?? onlyOne(wanted, loose);
+  if (match !== undefined) return match;
+  const names = [...new Set(all.map((file) => file.name))];
+  const hint = didYouMean(wanted, names);
+  const known = names.length === 0 ? `; ${HOW_TO_GET_ONE}` : `; \`sdgen models list\` shows the ${names.length} there`;
+  throw new FailureError(
+    'E_MODEL_NOT_FOUND',
+    `there is no model named ${wanted} in ${folders.join(' or ')}${hint === '' ? known : hint}`,
+  );
+}

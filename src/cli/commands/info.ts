@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { readFlags } from '../flags.js';
+import type { Finish, Io } from '../io.js';
+import { debugFlag, switchFlag } from '../options.js';
+
+const EXAMPLES = `
+Examples:
+  $ sdgen info outputs/00001-7.png
+  $ sdgen info picture.png --json | jq -r .parameters.Seed`;
+
+/** `sdgen info`: what a picture says of itself. */
+export function addInfo(program: Command, io: Io, finish: Finish): void {
+  const command = program.command('info');
+  command
+    .description('print the parameters a picture was made with')
+    .argument('<image>', 'an image file; the text is in PNGs')
+    .addOption(switchFlag('--json', 'print one JSON document'))
+    .addOption(debugFlag())
+    .addHelpText('after', EXAMPLES)
+    .action(async (image: string) => {
+      const { runInfo } = await import('../run-info.js');
+      finish(await runInfo(image, readFlags(command, io.env), io));
+    });
+}

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { DEFAULTS, DEVICE_NAMES, LIMITS, PRECISION_NAMES } from '../../request/limits.js';
+import { builtSamplers } from '../../sampling/samplers.js';
+import { builtSchedulers } from '../../sampling/schedules.js';
+import { readFlags } from '../flags.js';
+import type { Finish, Io } from '../io.js';
+import {
+  DEFAULT_FOLDER,
+  debugFlag,
+  modelsDirFlag,
+  numberFlag,
+  overrideFlags,
+  switchFlag,
+  textFlag,
+} from '../options.js';
+
+const EXAMPLES = `
+Examples:
+  $ sdgen txt2img -p "a red fox in the snow" -m models/micro1.safetensors --width 64 --height 64
+  $ sdgen txt2img -p "a castle at night" -n "people, text" --sampler "Euler a" --steps 30 --seed 42 --output castle.png
+  $ sdgen txt2img -p "a tin robot" --count 2 --batch-size 2 --grid --output robots/
+  $ sdgen txt2img -p "a lighthouse" --seed 7 --output - | display
+  $ sdgen txt2img -p "a lighthouse" --dry-run --json > plan.json
+
+In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new part.`;
+
+const { side } = LIMITS;
+const sideRange = `${side.min} to ${side.max}, a multiple of ${side.multiple}`;
+
+/** `sdgen txt2img`: the flags here, the work in run-txt2img. */
+export function addTextToImage(program: Command, io: Io, finish: Finish): void {
+  const command = program.command('txt2img');
+  command
+    .description('make pictures from a prompt')
+    .optionsGroup('Picture:')
+    .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
+    .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
+    .addOption(numberFlag('--steps <n>', 'sampling steps', DEFAULTS.steps))
+    .addOption(textFlag('--sampler <name>', builtSamplers().join(', '), DEFAULTS.sampler))
+    .addOption(textFlag('--scheduler <name>', builtSchedulers().join(', '), DEFAULTS.scheduler))
+    .addOption(numberFlag('--cfg-scale <x>', 'how strictly the prompt is followed; 1 = no guidance', DEFAULTS.cfgScale))
+    .addOption(numberFlag('--width <pixels>', sideRange, DEFAULTS.width))
+    .addOption(numberFlag('--height <pixels>', sideRange, DEFAULTS.height))
+    .addOption(numberFlag('--seed <n>', 'of the first picture, the next has one more; -1 = random', DEFAULTS.seed))
+    .addOption(numberFlag('--count <n>', 'batches', DEFAULTS.count))
+    .addOption(numberFlag('--batch-size <n>', 'pictures made at once', DEFAULTS.batchSize))
+    .addOption(numberFlag('--clip-skip <n>', 'text encoder layers from the end, 1 = the last', DEFAULTS.clipSkip))
+    .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
+    .optionsGroup('Model and machine:')
+    .addOption(textFlag('-m, --model <file|name>', "a .safetensors file, or a file's stem in a models folder"))
+    .addOption(modelsDirFlag())
+    .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'))
+    .addOption(textFlag('--precision <name>', PRECISION_NAMES.join(', '), 'auto'))
+    .addOption(numberFlag('--threads <n>', 'threads that compute', 'one per core'))
+    .optionsGroup("Model facts (default: the file's metadata, else its family's):");
+  for (const option of overrideFlags()) command.addOption(option);
+  command
+    .optionsGroup('Output:')
+    .addOption(textFlag('-o, --output <file|dir|->', 'x.png, a folder, or - for standard output', `${DEFAULT_FOLDER}/`))
+    .addOption(switchFlag('--grid', 'also write all pictures on one sheet'))
+    .addOption(switchFlag('--force', 'replace existing files'))
+    .addOption(switchFlag('--json', 'print one JSON document on standard output'))
+    .addOption(switchFlag('--dry-run', 'print the resolved plan; load no weights, write nothing'))
+    .addOption(switchFlag('--profile', 'print time, GFLOP/s and share of each kind of op'))
+    .addOption(switchFlag('-q, --quiet', 'no progress'))
+    .addOption(debugFlag())
+    .addHelpText('after', EXAMPLES)
+    .action(async () => {
+      const { runTextToImage } = await import('../run-txt2img.js');
+      finish(await runTextToImage(readFlags(command, io.env), io));
+    });
+}

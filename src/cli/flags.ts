@@ -1,0 +1,71 @@
+import type { Command, Option } from 'commander';
+import { UsageError } from '../request/errors.js';
+import { showValue } from '../request/show-value.js';
+import type { Io } from './io.js';
+
+/** Where a flag's value came from. */
+export type Origin = 'flag' | 'env' | 'default';
+
+/** The values of a command's flags: flag > environment > default (undefined here; the schemas know defaults). */
+export interface Flags {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly origins: Readonly<Record<string, Origin>>;
+  /** A field as the user wrote it: `--cfg-scale`, or `SDGEN_CFG_SCALE` where the environment gave it. */
+  readonly nameOf: (field: string) => string;
+}
+
+const TRUE = new Set(['1', 'true', 'yes', 'on']);
+const FALSE = new Set(['', '0', 'false', 'no', 'off']);
+
+/** SDGEN_CFG_SCALE for --cfg-scale. */
+export function environmentName(option: Option): string {
+  return `SDGEN_${(option.long ?? '').replace(/^--/, '').replaceAll('-', '_').toUpperCase()}`;
+}
+
+/**
+ * A number where the text is one that a double holds as written; otherwise the text, which the schema then refuses by
+ * the field's own rule.
+ */
+export function toNumber(text: string): number | string {
+  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return text;
+  const value = Number(text);
+  const isExact = !/^[+-]?\d+$/.test(text) || Number.isSafeInteger(value);
+  return Number.isFinite(value) && isExact ? value : text;
+}
+
+function fromEnvironment(option: Option, text: string): unknown {
+  if (option.isBoolean()) {
+    const word = text.trim().toLowerCase();
+    if (TRUE.has(word)) return true;
+    if (FALSE.has(word)) return false;
+    throw new UsageError(`${environmentName(option)} must be 1 or 0; ${showValue(text)} is not`);
+  }
+  return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
+}
+
+/** Reads a parsed command's flags, and the environment for those that are not given. */
+export function readFlags(command: Command, env: Io['env']): Flags {
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, Origin> = {};
+  const names: Record<string, string> = {};
+  for (const option of command.options) {
+    const field = option.attributeName();
+    const text = env[environmentName(option)];
+    if (command.getOptionValueSource(field) === 'cli') {
+      values[field] = command.getOptionValue(field);
+      origins[field] = 'flag';
+    } else if (text !== undefined && (text !== '' || option.isBoolean())) {
+      values[field] = fromEnvironment(option, text);
+      origins[field] = 'env';
+    } else {
+      origins[field] = 'default';
+    }
+    names[field] = origins[field] === 'env' ? environmentName(option) : (option.long ?? field);
+  }
+  return { values, origins, nameOf: (field) => names[field] ?? field };
+}
+
+/** The fields of `keys` that are given. */
+export function pick(values: Flags['values'], keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => values[key] !== undefined).map((key) => [key, values[key]]));
+}

@@ -1,0 +1,78 @@
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../context/version.js';
+import { UsageError } from '../request/errors.js';
+import { addDoctor } from './commands/doctor.js';
+import { addInfo } from './commands/info.js';
+import { addModels } from './commands/models.js';
+import { addTextToImage } from './commands/txt2img.js';
+import { EXIT, reportError } from './failure.js';
+import { type Finish, type Io, processIo } from './io.js';
+
+const ABOUT = 'Stable Diffusion for people who live in a terminal.';
+const EXAMPLES = `
+Examples:
+  $ sdgen txt2img --prompt "a red fox in the snow" --model models/micro1.safetensors
+  $ sdgen info outputs/00001-7.png
+  $ sdgen models list
+  $ sdgen doctor
+
+Every flag can also be given by the environment: SDGEN_CFG_SCALE=5 is --cfg-scale 5; the flag wins.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+
+function buildProgram(io: Io, finish: Finish): Command {
+  const program = new Command('sdgen');
+  program
+    .description(ABOUT)
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: () => undefined, // reported below, on one line
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => 100,
+      getOutHasColors: () => false,
+    });
+  addTextToImage(program, io, finish);
+  addInfo(program, io, finish);
+  addModels(program, io, finish);
+  addDoctor(program, io, finish);
+  return program;
+}
+
+/** Commander's "error: unknown option '--foo'\n(Did you mean --bar?)" as one sentence. */
+function asUsageError(error: CommanderError): UsageError {
+  const text = error.message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*\(Did you mean (.*)\?\)/s, '; did you mean $1?')
+    .replace(/\s+/g, ' ');
+  return new UsageError(`${text}${text.endsWith('?') ? '' : ';'} see sdgen --help`);
+}
+
+/**
+ * The whole command line, in this process.
+ * @param argv the words after the program's name
+ * @returns the exit code; nothing here ends the process
+ */
+export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
+  const debug = argv.includes('--debug') || /^(1|true|yes|on)$/i.test(io.env.SDGEN_DEBUG ?? '');
+  let code: number = EXIT.ok;
+  const program = buildProgram(io, (result) => {
+    code = result;
+  });
+  try {
+    if (argv.length === 0) {
+      io.stdout.write(program.helpInformation());
+      return await reportError(new UsageError('a command is needed; see sdgen --help'), io, debug);
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportError(error, io, debug);
+    if (error.exitCode === 0) return EXIT.ok;
+    return reportError(asUsageError(error), io, debug);
+  }
+}

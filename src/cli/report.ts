@@ -1,0 +1,121 @@
+import type { GenerationResult } from '../runtime/finalize.js';
+import { availableMemory, formatBytes } from '../runtime/memory.js';
+import type { PreparedRun } from '../runtime/prepare.js';
+import type { ProfileRow } from '../runtime/profile.js';
+
+/** Columns aligned by spaces; those named in `right` to the right. */
+export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const width = widths[column] ?? 0;
+          return right.includes(column) ? cell.padStart(width) : cell.padEnd(width);
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** The --profile table: time, speed and share of each kind of op in each part. */
+export function formatProfile(rows: readonly ProfileRow[]): string {
+  const body = rows.map((row) => [
+    row.part,
+    row.op,
+    String(row.calls),
+    `${(row.seconds * 1000).toFixed(2)} ms`,
+    row.gflops.toFixed(2),
+    `${(row.share * 100).toFixed(1)} %`,
+  ]);
+  return `${formatTable([['part', 'op', 'calls', 'time', 'GFLOP/s', 'share'], ...body], [2, 3, 4, 5])}\n`;
+}
+
+/** Facts of a plan, without its token ids and sigmas. */
+function planFacts({ plan, planSha256 }: PreparedRun) {
+  const { prompt, negativePrompt, sigmas, batches, format: _, ...facts } = plan;
+  return {
+    sha256: planSha256,
+    ...facts,
+    prompt: prompt.text,
+    negativePrompt: negativePrompt.text,
+    promptChunks: prompt.chunks.length,
+    negativePromptChunks: negativePrompt.chunks?.length ?? 0,
+    sigmaMax: sigmas[0],
+    images: batches.flat().length,
+  };
+}
+
+/** What --json prints for a run. */
+export function runDocument(result: GenerationResult) {
+  const { prepared, images, gridPath, times, profile } = result;
+  return {
+    files: images.map((image) => ({
+      path: image.path,
+      seed: image.seed,
+      width: image.width,
+      height: image.height,
+      fileSha256: image.fileSha256,
+      pixelSha256: image.pixelSha256,
+      latentSha256: image.latentSha256,
+      parameters: image.infotext,
+    })),
+    ...(gridPath === undefined ? {} : { grid: gridPath }),
+    device: prepared.context.device,
+    plan: planFacts(prepared),
+    estimate: prepared.estimate,
+    timings: times,
+    ...(profile === undefined ? {} : { profile }),
+  };
+}
+
+/** What --dry-run prints: the plan as a whole, and whether it fits. */
+export async function dryRunDocument(prepared: PreparedRun, paths: { readonly model: string }) {
+  const { plan, planSha256, estimate, memory, context } = prepared;
+  const neededBytes = Math.max(0, memory.engineBytes - memory.loadedBytes) + memory.pictureBytes;
+  const availableBytes = await availableMemory();
+  return {
+    plan,
+    planSha256,
+    model: paths.model,
+    device: context.device,
+    estimate,
+    memory: {
+      neededBytes,
+      availableBytes: availableBytes ?? null,
+      fits: availableBytes === undefined || neededBytes <= availableBytes,
+    },
+  };
+}
+
+export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>>): string {
+  const { plan, planSha256, estimate, memory, device, model } = document;
+  const seeds = plan.batches.flat();
+  const sigmas = plan.sigmas.map((sigma) => sigma.toFixed(4));
+  const shown = sigmas.length > 8 ? [...sigmas.slice(0, 4), '…', ...sigmas.slice(-3)] : sigmas;
+  const flops =
+    estimate.parts.text.flops +
+    estimate.parts.unet.flops * plan.steps * plan.batches.length +
+    estimate.parts.vae.flops * seeds.length;
+  const available = memory.availableBytes === null ? 'unknown' : formatBytes(memory.availableBytes);
+  return `${formatTable([
+    ['plan', planSha256],
+    ['model', `${plan.model.name} (${plan.model.family}, ${plan.model.sha256.slice(0, 10)}) ${model}`],
+    ['device', `${device.name} ${device.precision} (${device.isa})`],
+    ['size', `${plan.width}x${plan.height}, latent ${plan.latentWidth}x${plan.latentHeight}, tiling ${plan.tiling}`],
+    ['prompt', `${plan.prompt.chunks.length} × ${plan.textWindow} tokens: ${plan.prompt.text}`],
+    [
+      'negative',
+      plan.negativePrompt.chunks === null
+        ? 'never evaluated at cfg scale 1'
+        : `${plan.negativePrompt.chunks.length} × ${plan.textWindow} tokens: ${plan.negativePrompt.text}`,
+    ],
+    ['sampler', `${plan.sampler.name} (${plan.sampler.id}), scheduler ${plan.sampler.scheduler}`],
+    ['steps', `${plan.steps}, cfg scale ${plan.cfgScale}, clip skip ${plan.clipSkip}, noise ${plan.noiseSource}`],
+    ['sigmas', shown.join(' ')],
+    ['seeds', `${seeds.slice(0, 8).join(' ')}${seeds.length > 8 ? ` … (${seeds.length})` : ''}`],
+    ['memory', `${formatBytes(memory.neededBytes)} needed, ${available} available`],
+    ['work', `about ${(flops / 1e9).toFixed(1)} GFLOP`],
+  ])}\n`;
+}

@@ -1,0 +1,74 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ioError } from '../image/atomic-write.js';
+import { type ImageInfo, readImageInfo } from '../image/codec.js';
+import { parseInfotext } from '../image/infotext.js';
+import { FailureError } from '../request/errors.js';
+import { EXIT } from './failure.js';
+import type { Flags } from './flags.js';
+import { type Io, writeAll } from './io.js';
+
+/** A larger file is no picture of ours. */
+const MAX_IMAGE_BYTES = 1 << 30;
+
+async function readImage(path: string): Promise<Buffer> {
+  const size = await stat(path).then(
+    (info) => (info.isDirectory() ? undefined : info.size),
+    (error: unknown) => {
+      throw ioError(error, 'read', path);
+    },
+  );
+  if (size === undefined) throw new FailureError('E_IO', `cannot read ${path}: it is a folder`);
+  if (size > MAX_IMAGE_BYTES)
+    throw new FailureError('E_IMAGE_FORMAT', `${path} is too large for a picture: ${size} bytes`);
+  return readFile(path).catch((error: unknown) => {
+    throw ioError(error, 'read', path);
+  });
+}
+
+async function inspect(path: string): Promise<ImageInfo & { readonly bytes: number }> {
+  const bytes = await readImage(path);
+  try {
+    return { ...(await readImageInfo(bytes)), bytes: bytes.length };
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
+    throw new FailureError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}
+
+function document(file: string, info: ImageInfo & { readonly bytes: number }) {
+  const text = info.texts.find(({ keyword }) => keyword === 'parameters')?.text;
+  const parsed = text === undefined ? undefined : parseInfotext(text);
+  return {
+    file,
+    format: info.format,
+    width: info.width,
+    height: info.height,
+    bytes: info.bytes,
+    infotext: text ?? null,
+    prompt: parsed?.prompt ?? null,
+    negativePrompt: parsed?.negativePrompt ?? null,
+    parameters: Object.fromEntries(parsed?.parameters ?? []),
+    texts: info.texts,
+  };
+}
+
+/** Control characters of a stranger's text would steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}]/gu, (character) => (character === '\n' || character === '\t' ? character : '�'));
+}
+
+/** @returns the exit code; throws FailureError for what is no image */
+export async function runInfo(image: string, flags: Flags, io: Io): Promise<number> {
+  const facts = document(image, await inspect(resolve(io.cwd, image)));
+  if (flags.values.json === true) {
+    await writeAll(io.stdout, `${JSON.stringify(facts, null, 2)}\n`);
+    return EXIT.ok;
+  }
+  const lines = [`${facts.file}: ${facts.format}, ${facts.width}x${facts.height}, ${facts.bytes} bytes`];
+  if (facts.infotext !== null) lines.push(facts.infotext);
+  else lines.push('It carries no parameters.');
+  for (const { keyword, text } of facts.texts) if (keyword !== 'parameters') lines.push(`${keyword}: ${text}`);
+  await writeAll(io.stdout, `${printable(lines.join('\n'))}\n`);
+  return EXIT.ok;
+}

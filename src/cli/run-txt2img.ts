@@ -1,0 +1,81 @@
+import { cacheFolder } from '../checkpoints/hash.js';
+import { OptionStore } from '../context/options.js';
+import { FailureError, UsageError } from '../request/errors.js';
+import { textToImageSchema } from '../request/txt2img.js';
+import type { GenerationResult } from '../runtime/finalize.js';
+import { CachedModelProvider } from '../runtime/model-provider.js';
+import { ProcessingRunner, type RunSettings } from '../runtime/processing-runner.js';
+import { openSink } from './destination.js';
+import { EXIT, warn } from './failure.js';
+import { type Flags, pick } from './flags.js';
+import { Interrupt } from './interrupt.js';
+import { type Io, writeAll } from './io.js';
+import { DEFAULT_FOLDER } from './options.js';
+import { createProgress } from './progress.js';
+import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
+import { readCommandOptions } from './settings.js';
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+async function printResult(result: GenerationResult, flags: Flags, io: Io): Promise<void> {
+  const { values } = flags;
+  if (values.json === true) return writeAll(io.stdout, json(runDocument(result)));
+  if (result.profile !== undefined) await writeAll(io.stderr, formatProfile(result.profile));
+  if (values.output === '-') return;
+  const paths = result.images.map((image) => image.path);
+  for (const path of [...paths, result.gridPath]) {
+    if (path !== undefined) await writeAll(io.stdout, `${path}\n`);
+  }
+}
+
+async function dryRun(runner: ProcessingRunner, request: unknown, settings: RunSettings, flags: Flags, io: Io) {
+  const prepared = await runner.prepare(request, settings);
+  const document = await dryRunDocument(prepared, { model: prepared.context.model.path });
+  await writeAll(io.stdout, flags.values.json === true ? json(document) : formatDryRun(document));
+}
+
+async function generate(runner: ProcessingRunner, request: unknown, settings: RunSettings, flags: Flags, io: Io) {
+  const quiet = flags.values.quiet === true;
+  const progress = quiet ? undefined : createProgress(io);
+  try {
+    const output = String(flags.values.output ?? DEFAULT_FOLDER);
+    const sink = await openSink(output, flags.values.force === true, io);
+    const profile = flags.values.profile === true;
+    const result = await runner.run(request, { ...settings, sink, profile, onEvent: progress?.onEvent });
+    progress?.stop();
+    await printResult(result, flags, io);
+  } finally {
+    progress?.stop();
+  }
+}
+
+/** @returns the exit code; throws UsageError and FailureError */
+export async function runTextToImage(flags: Flags, io: Io): Promise<number> {
+  const { values } = flags;
+  if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
+  if (values.json === true && values.output === '-') {
+    throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
+  }
+  const request = pick(values, Object.keys(textToImageSchema.shape));
+  const commandOptions = readCommandOptions(flags, io);
+  const provider = new CachedModelProvider({
+    cacheFolder: cacheFolder(io.env),
+    onWarning: (message) => warn(io, message),
+    addon: io.addon,
+  });
+  const runner = new ProcessingRunner({ provider, options: new OptionStore() });
+  const interrupt = new Interrupt(io);
+  const settings = { commandOptions, signal: interrupt.signal, naming: flags.nameOf };
+  try {
+    await (values.dryRun === true ? dryRun : generate)(runner, request, settings, flags, io);
+    return EXIT.ok;
+  } catch (error) {
+    const cancelled = error instanceof FailureError && error.code === 'E_CANCELLED';
+    if (!cancelled || interrupt.exitCode === undefined) throw error;
+    await writeAll(io.stderr, 'interrupted: nothing was written\n');
+    return interrupt.exitCode;
+  } finally {
+    interrupt.release();
+    await provider.dispose();
+  }
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { endianness } from 'node:os';
+import type { RuntimeContext } from '../context/runtime-context.js';
+import type { Conditioning, DecodedImage, Latent, OpProfile } from '../native/types.js';
+import { FailureError } from '../request/errors.js';
+import { type GenerationPlan, imageCount, type PlanText } from './plan.js';
+
+/** One finished picture: RGB8, row-major. */
+export interface GeneratedImage {
+  /** Place in the run, from 0. */
+  readonly index: number;
+  readonly seed: number;
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: Uint8Array;
+  readonly pixelSha256: string;
+  /** Of the final latent [channels, height, width] as little-endian float32. */
+  readonly latentSha256: string;
+}
+
+export interface ExecuteHooks {
+  /** Wraps each stage, for timing. */
+  readonly time: <T>(phase: 'load' | 'encode' | 'sample' | 'decode', work: () => Promise<T>) => Promise<T>;
+  /** Called when the run's state has changed. */
+  readonly onProgress: (event: 'load' | 'step' | 'image', share?: number) => void;
+  /** Gets the engine's profile of every call when given. */
+  readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
+}
+
+interface Texts {
+  readonly cond: Conditioning;
+  readonly uncond: Conditioning;
+}
+
+async function encode(chunks: PlanText['chunks'], plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks) {
+  const request = {
+    chunks: chunks.map(({ tokens, weights }) => ({
+      tokens: Int32Array.from(tokens),
+      weights: Float32Array.from(weights),
+    })),
+    clipSkip: plan.clipSkip,
+    profile: hooks.onProfile !== undefined,
+  };
+  const { conditioning, profile } = await context.model.engine.encodeText(request, { signal: context.state.signal });
+  hooks.onProfile?.(profile);
+  return conditioning;
+}
+
+/** Each prompt once for the whole run. Where uncond is never evaluated, cond stands in its place. */
+async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks): Promise<Texts> {
+  const cond = await encode(plan.prompt.chunks, plan, context, hooks);
+  const negative = plan.negativePrompt.chunks;
+  return { cond, uncond: negative === null ? cond : await encode(negative, plan, context, hooks) };
+}
+
+async function sample(
+  seeds: readonly number[],
+  texts: Texts,
+  plan: GenerationPlan,
+  context: RuntimeContext,
+  hooks: ExecuteHooks,
+): Promise<Latent> {
+  const { id, eta, sChurn, sTmin, sTmax, sNoise } = plan.sampler;
+  const { state, model } = context;
+  const { latent, profile } = await model.engine.sample(
+    {
+      latentWidth: plan.latentWidth,
+      latentHeight: plan.latentHeight,
+      seeds,
+      noiseSource: plan.noiseSource,
+      sampler: id,
+      samplerOptions: { eta, sChurn, sTmin, sTmax, sNoise },
+      sigmas: Float32Array.from(plan.sigmas),
+      cfgScale: plan.cfgScale,
+      ...texts,
+      profile: hooks.onProfile !== undefined,
+    },
+    {
+      signal: state.signal,
+      onStep: (event) => {
+        state.completeStep(event.step, event.sigma, event.evaluations);
+        hooks.onProgress('step');
+      },
+    },
+  );
+  hooks.onProfile?.(profile);
+  return latent;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function latentHash(latent: Latent, image: number): string {
+  const size = latent.channels * latent.height * latent.width;
+  const values = latent.data.subarray(image * size, (image + 1) * size);
+  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  return sha256(endianness() === 'LE' ? bytes : Buffer.from(bytes).swap32());
+}
+
+function describeImage(index: number, seed: number, decoded: DecodedImage, latentSha256: string): GeneratedImage {
+  const { width, height, data: pixels } = decoded;
+  return { index, seed, width, height, pixels, pixelSha256: sha256(pixels), latentSha256 };
+}
+
+async function decode(
+  seeds: readonly number[],
+  latent: Latent,
+  context: RuntimeContext,
+  hooks: ExecuteHooks,
+): Promise<GeneratedImage[]> {
+  const { state, model } = context;
+  const done = state.view().imagesDone;
+  const { images, profile } = await model.engine.decode(
+    { latent, profile: hooks.onProfile !== undefined },
+    {
+      signal: state.signal,
+      onImage: (count) => {
+        state.completeImages(done + count);
+        hooks.onProgress('image');
+      },
+    },
+  );
+  hooks.onProfile?.(profile);
+  if (images.length !== seeds.length) {
+    throw new FailureError('E_INTERNAL', `the engine gave ${images.length} pictures for ${seeds.length} seeds`);
+  }
+  state.completeImages(done + images.length);
+  return images.map((image, i) => describeImage(done + i, seeds[i] ?? 0, image, latentHash(latent, i)));
+}
+
+/**
+ * Computes a plan on a context's model: text once, then noise → sample → decode batch by batch. Yields each batch's
+ * pictures; stopping the iteration stops the run between batches, the state's signal within one model evaluation.
+ * @throws what the engine throws: E_CANCELLED, E_NON_FINITE (naming the part), E_OUT_OF_MEMORY …
+ */
+export async function* executePlan(
+  plan: GenerationPlan,
+  context: RuntimeContext,
+  hooks: ExecuteHooks,
+): AsyncGenerator<GeneratedImage[], void, void> {
+  const { state, model } = context;
+  state.plan(imageCount(plan), plan.batches.length, plan.steps);
+  await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
+  const texts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
+  for (const [index, seeds] of plan.batches.entries()) {
+    state.signal.throwIfAborted();
+    state.beginBatch(index + 1);
+    const latent = await hooks.time('sample', () => sample(seeds, texts, plan, context, hooks));
+    yield await hooks.time('decode', () => decode(seeds, latent, context, hooks));
+  }
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { FailureError } from '../request/errors.js';
+import { LIMITS } from '../request/limits.js';
+
+const FORMAT = 'sdgen-plan-1';
+
+/** A number that float32 holds exactly: what is written is what the engine receives. */
+const float32 = z.number().refine((value) => Object.is(Math.fround(value), value), { error: 'not a float32 value' });
+const tokenId = z.number().int().min(0).max(0x7fffffff);
+const windowLength = z.number().int().min(1).max(4096);
+const side = z.number().int().min(1).max(LIMITS.side.max);
+
+/** One window of the text tower: token ids with BOS, EOS and fill, and the weight of each. */
+const chunkSchema = z
+  .strictObject({ tokens: z.array(tokenId), weights: z.array(float32) })
+  .refine((chunk) => chunk.tokens.length === chunk.weights.length, { error: 'as many weights as tokens are needed' });
+
+const textSchema = z.strictObject({
+  text: z.string(),
+  chunks: z.array(chunkSchema).min(1).max(LIMITS.promptChunks),
+});
+
+const samplerSchema = z.strictObject({
+  /** The native engine's id. */
+  id: z.string(),
+  name: z.string(),
+  /** The schedule that was used, and what a picture's parameters call it. */
+  scheduler: z.string(),
+  schedulerLabel: z.string(),
+  eta: z.number(),
+  sChurn: z.number(),
+  sTmin: z.number(),
+  sTmax: z.number(),
+  sNoise: z.number(),
+});
+
+/**
+ * A fully resolved run as plain JSON data: everything that decides the pixels and nothing else (no thread count, no
+ * paths, no times). The same plan on the same model and device gives the same bytes. Sizes are pixels; sigmas and
+ * weights are float32 values, never their recipe.
+ */
+export const planSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  kind: z.literal('txt2img'),
+  model: z.strictObject({
+    name: z.string(),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    family: z.string(),
+    predictionType: z.enum(['epsilon', 'v_prediction']),
+    scaleFactor: z.number(),
+    textHeads: z.number().int(),
+    unetHeads: z.number().int(),
+  }),
+  device: z.strictObject({ name: z.string(), precision: z.enum(['fp32', 'bf16', 'fp16']) }),
+  /** How the picture is cut for decoding. */
+  tiling: z.literal('none'),
+  width: side,
+  height: side,
+  latentWidth: side,
+  latentHeight: side,
+  prompt: textSchema,
+  /** Its chunks are null when they are never evaluated (cfgScale 1). */
+  negativePrompt: z.strictObject({ text: z.string(), chunks: textSchema.shape.chunks.nullable() }),
+  textWindow: windowLength,
+  clipSkip: z.number().int().min(LIMITS.clipSkip.min).max(LIMITS.clipSkip.max),
+  cfgScale: z.number().min(LIMITS.cfgScale.min).max(LIMITS.cfgScale.max),
+  sampler: samplerSchema,
+  steps: z.number().int().min(LIMITS.steps.min).max(LIMITS.steps.max),
+  sigmas: z
+    .array(float32.min(0))
+    .min(2)
+    .max(LIMITS.steps.max + 2),
+  noiseSource: z.enum(['philox', 'torch-cpu']),
+  /** Seeds of the images, batch by batch. */
+  batches: z
+    .array(z.array(z.number().int().min(0).max(LIMITS.seed.max)).min(1).max(LIMITS.batchSize.max))
+    .min(1)
+    .max(LIMITS.count.max),
+});
+
+export type GenerationPlan = Readonly<z.output<typeof planSchema>>;
+export type PlanText = GenerationPlan['prompt'];
+export const PLAN_FORMAT = FORMAT;
+
+/**
+ * Reads a plan from untrusted data.
+ * @throws FailureError E_PLAN naming the place
+ */
+export function parsePlan(data: unknown): GenerationPlan {
+  const result = planSchema.safeParse(data);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const place = issue === undefined || issue.path.length === 0 ? 'the plan' : `the plan's ${issue.path.join('.')}`;
+  throw new FailureError('E_PLAN', `${place} is not valid: ${issue?.message ?? 'unknown'}`);
+}
+
+/** JSON with sorted keys and no spaces: one text for one value. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
+}
+
+/** SHA-256 of the plan's canonical JSON, in hex. */
+export function hashPlan(plan: GenerationPlan): string {
+  return createHash('sha256').update(canonicalJson(plan)).digest('hex');
+}
+
+/** Images of the whole run. */
+export function imageCount(plan: GenerationPlan): number {
+  return plan.batches.reduce((sum, seeds) => sum + seeds.length, 0);
+}

@@ -1,0 +1,45 @@
+/**
+ * Ranges and defaults of a request: plain constants, so that the CLI's help shows them without loading a schema.
+ * Sizes are pixels; steps are sampler steps; a seed is an integer that a double holds exactly.
+ */
+
+export const DEFAULTS = {
+  negativePrompt: '',
+  steps: 20,
+  sampler: 'DPM++ 2M',
+  scheduler: 'automatic',
+  cfgScale: 7,
+  width: 512,
+  height: 512,
+  seed: -1,
+  count: 1,
+  batchSize: 1,
+  clipSkip: 1,
+  rng: 'gpu',
+  grid: false,
+} as const;
+
+export const LIMITS = {
+  /** Characters of one prompt. */
+  promptCharacters: 1_000_000,
+  /** Token windows of one prompt: 100 × 75 tokens. */
+  promptChunks: 100,
+  steps: { min: 1, max: 1000 },
+  side: { min: 16, max: 16384, multiple: 8 },
+  cfgScale: { min: 0, max: 1000 },
+  count: { min: 1, max: 10_000 },
+  batchSize: { min: 1, max: 64 },
+  clipSkip: { min: 1, max: 12 },
+  seed: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  threads: { min: 1, max: 1024 },
+} as const;
+
+/** Where the noise comes from: the webui's GPU stream (Philox) or torch's CPU generator. */
+export const NOISE_NAMES = ['gpu', 'cpu'] as const;
+export type NoiseName = (typeof NOISE_NAMES)[number];
+
+/** Devices and precisions that have a name here, built or not. */
+export const DEVICE_NAMES = ['auto', 'reference', 'cpu', 'cuda'] as const;
+export type DeviceChoice = (typeof DEVICE_NAMES)[number];
+export const PRECISION_NAMES = ['auto', 'fp32', 'bf16', 'fp16'] as const;
+export type PrecisionChoice = (typeof PRECISION_NAMES)[number];

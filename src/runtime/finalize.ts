@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { shortHash } from '../checkpoints/hash.js';
+import { VERSION } from '../context/version.js';
+import { encodePng } from '../image/codec.js';
+import { makeGrid } from '../image/grid.js';
+import { formatInfotext } from '../image/infotext.js';
+import type { GeneratedImage } from '../pipeline/execute.js';
+import type { GenerationPlan } from '../pipeline/plan.js';
+import type { Metrics, PhaseTimes } from './metrics.js';
+import type { EncodedPicture, PictureSink } from './picture-sink.js';
+import type { PreparedRun } from './prepare.js';
+import type { ProfileRow } from './profile.js';
+
+export interface FinishedImage extends GeneratedImage {
+  /** The text a PNG carries as `parameters`. */
+  readonly infotext: string;
+  /** Where it was saved, and the SHA-256 of that file; undefined without a sink. */
+  readonly path: string | undefined;
+  readonly fileSha256: string | undefined;
+}
+
+export interface GenerationResult {
+  readonly runId: string;
+  readonly prepared: PreparedRun;
+  readonly images: readonly FinishedImage[];
+  readonly gridPath: string | undefined;
+  readonly times: PhaseTimes;
+  /** Time and work by kind of op, slowest first; undefined when it was not asked for. */
+  readonly profile: readonly ProfileRow[] | undefined;
+}
+
+interface FinalizeInput {
+  readonly id: string;
+  readonly prepared: PreparedRun;
+  readonly images: readonly GeneratedImage[];
+  readonly sink: PictureSink | undefined;
+  readonly metrics: Metrics;
+  readonly profile: readonly ProfileRow[] | undefined;
+}
+
+/** k-diffusion's own defaults, which are not written. */
+const SAMPLER_DEFAULTS = { eta: 1, sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 } as const;
+
+function extras(plan: GenerationPlan): [string, string | number | undefined][] {
+  const { sampler } = plan;
+  const unless = (key: keyof typeof SAMPLER_DEFAULTS): number | undefined =>
+    sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
+  return [
+    ['Eta', unless('eta')],
+    ['Sigma churn', unless('sChurn')],
+    ['Sigma tmin', unless('sTmin')],
+    ['Sigma tmax', unless('sTmax')],
+    ['Sigma noise', unless('sNoise')],
+    ['Device', plan.device.name],
+    ['Precision', plan.device.precision],
+    ['VAE tiling', plan.tiling === 'none' ? undefined : plan.tiling],
+  ];
+}
+
+/** What a picture says of itself; nothing that depends on threads, time or place. */
+export function describePicture(plan: GenerationPlan, seed: number): string {
+  return formatInfotext({
+    prompt: plan.prompt.text,
+    negativePrompt: plan.negativePrompt.text,
+    steps: plan.steps,
+    sampler: plan.sampler.name,
+    scheduleType: plan.sampler.schedulerLabel,
+    cfgScale: plan.cfgScale,
+    seed,
+    width: plan.width,
+    height: plan.height,
+    modelHash: shortHash(plan.model.sha256),
+    model: plan.model.name,
+    clipSkip: plan.clipSkip,
+    rng: plan.noiseSource === 'torch-cpu' ? 'CPU' : 'GPU',
+    extras: extras(plan),
+    version: VERSION,
+  });
+}
+
+const parameters = (text: string) => [{ keyword: 'parameters', text }];
+
+async function encodeAll(images: readonly GeneratedImage[], infotexts: readonly string[]): Promise<EncodedPicture[]> {
+  const encoded: EncodedPicture[] = [];
+  for (const [i, image] of images.entries()) {
+    const png = await encodePng(image.pixels, image.width, image.height, parameters(infotexts[i] ?? ''));
+    encoded.push({ index: image.index, seed: image.seed, png });
+  }
+  return encoded;
+}
+
+async function encodeGrid(images: readonly GeneratedImage[], infotext: string): Promise<Uint8Array> {
+  const sheet = makeGrid(images.map(({ pixels, width, height }) => ({ data: pixels, width, height })));
+  return encodePng(sheet.data, sheet.width, sheet.height, parameters(infotext));
+}
+
+/**
+ * Infotext, PNG, saving, metrics.
+ * @throws FailureError from the sink; the abort's reason when the run is interrupted before or while saving
+ */
+export async function finalizeRun(input: FinalizeInput): Promise<GenerationResult> {
+  const { id, prepared, images, sink, metrics, profile } = input;
+  const { plan, request, context } = prepared;
+  const infotexts = images.map((image) => describePicture(plan, image.seed));
+  let hashes: string[] = [];
+  const saved = await metrics.time('save', async () => {
+    if (sink === undefined) return undefined;
+    const pictures = await encodeAll(images, infotexts);
+    const grid = request.grid ? await encodeGrid(images, infotexts[0] ?? '') : undefined;
+    hashes = pictures.map(({ png }) => createHash('sha256').update(png).digest('hex'));
+    context.state.signal.throwIfAborted();
+    return sink.save(pictures, grid, context.state.signal);
+  });
+  return {
+    runId: id,
+    prepared,
+    images: images.map((image, i) => ({
+      ...image,
+      infotext: infotexts[i] ?? '',
+      path: saved?.paths[i],
+      fileSha256: hashes[i],
+    })),
+    gridPath: saved?.gridPath,
+    times: metrics.times(),
+    profile,
+  };
+}

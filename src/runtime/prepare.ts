@@ -1,0 +1,130 @@
+import { modelDefaults } from '../checkpoints/defaults.js';
+import { derive, type OptionStore } from '../context/options.js';
+import type { RunState } from '../context/run-state.js';
+import { type CommandOptions, createContext, type RuntimeContext } from '../context/runtime-context.js';
+import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
+import type { Estimate } from '../native/types.js';
+import { type GenerationPlan, hashPlan, imageCount } from '../pipeline/plan.js';
+import { batchSeeds, type RandomInteger } from '../pipeline/seeds.js';
+import { checkNames, planTextToImage } from '../pipeline/text-to-image.js';
+import type { ClipTokenizer } from '../prompt/tokenizer.js';
+import type { FieldNaming } from '../request/describe.js';
+import { UsageError } from '../request/errors.js';
+import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js';
+import { resolveDevice } from './device.js';
+import type { MemoryNeed } from './memory.js';
+import type { ModelProvider } from './model-provider.js';
+
+/** The order in which a run goes; each is told before it begins. */
+export const STAGES = [
+  'validate',
+  'override-options',
+  'snapshot',
+  'model',
+  'seeds',
+  'context',
+  'plan',
+  'execute',
+  'finalize',
+] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface PrepareInput {
+  readonly input: unknown;
+  readonly overrideOptions: unknown;
+  readonly commandOptions: CommandOptions;
+  readonly state: RunState;
+  readonly naming: FieldNaming | undefined;
+  readonly onStage: (stage: Stage) => void;
+}
+
+export interface PrepareParts {
+  readonly provider: ModelProvider;
+  readonly options: OptionStore;
+  readonly tokenizer: () => ClipTokenizer;
+  readonly random: RandomInteger | undefined;
+}
+
+/** All that is known before anything is computed. */
+export interface PreparedRun {
+  readonly request: TextToImageRequest;
+  readonly context: RuntimeContext;
+  readonly plan: GenerationPlan;
+  readonly planSha256: string;
+  readonly estimate: Estimate;
+  readonly memory: MemoryNeed;
+}
+
+interface PixelSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The sheet's size. @throws UsageError when it would be too large, before the pictures are made */
+function gridSize(images: number, { width, height }: PixelSize): PixelSize {
+  const { rows, columns } = gridLayout(images, 'auto');
+  const sheet = { width: columns * width, height: rows * height };
+  if (sheet.width * sheet.height <= MAX_GRID_PIXELS) return sheet;
+  throw new UsageError(
+    `grid would be a sheet of ${sheet.width}x${sheet.height}, more than ${MAX_GRID_PIXELS} pixels: ` +
+      'ask for fewer or smaller pictures',
+    'grid',
+  );
+}
+
+/** Fields that are given; one that is undefined counts as absent. */
+function givenFields(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}
+
+function estimateRun(
+  plan: GenerationPlan,
+  context: RuntimeContext,
+  sheet: PixelSize | undefined,
+): { estimate: Estimate; memory: MemoryNeed } {
+  const condTokens = plan.prompt.chunks.length * plan.textWindow;
+  const estimate = context.model.engine.estimate({
+    latentWidth: plan.latentWidth,
+    latentHeight: plan.latentHeight,
+    batch: plan.batches[0]?.length ?? 1,
+    condTokens,
+    uncondTokens:
+      plan.negativePrompt.chunks === null ? condTokens : plan.negativePrompt.chunks.length * plan.textWindow,
+    useUncond: plan.negativePrompt.chunks !== null,
+  });
+  const memory = {
+    engineBytes: estimate.peakBytes,
+    loadedBytes: context.model.loaded ? estimate.weightBytes : 0,
+    pictureBytes: 3 * (imageCount(plan) * plan.width * plan.height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
+  };
+  return { estimate, memory };
+}
+
+/**
+ * validate → override options → snapshot → model → seeds → context → plan. Reads a checkpoint's header, no weight.
+ * @throws UsageError, FailureError, or what the provider throws
+ */
+export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promise<PreparedRun> {
+  const { commandOptions, state, naming, onStage } = run;
+  onStage('validate');
+  const given = givenFields(run.input);
+  const asked = parseTextToImage(given, naming);
+  checkNames(asked);
+  onStage('override-options');
+  const options = derive(parts.options.snapshot(), run.overrideOptions);
+  onStage('snapshot');
+  const device = resolveDevice(commandOptions, await parts.provider.capabilities());
+  onStage('model');
+  const model = await parts.provider.getModel({ ...commandOptions, device }, state.signal);
+  const defaults = modelDefaults(model.description.metadata, model.path);
+  const request = parseTextToImage({ ...defaults, ...(given as object) }, naming);
+  onStage('seeds');
+  const batches = batchSeeds(request, parts.random);
+  const sheet = request.grid ? gridSize(batches.flat().length, request) : undefined;
+  onStage('context');
+  const context = createContext({ model, options, device, state, commandOptions });
+  onStage('plan');
+  const plan = planTextToImage(request, context, batches, parts.tokenizer());
+  return { request, context, plan, planSha256: hashPlan(plan), ...estimateRun(plan, context, sheet) };
+}

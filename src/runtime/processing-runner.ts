@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import type { OptionStore } from '../context/options.js';
+import { RunState, type RunStateView } from '../context/run-state.js';
+import type { CommandOptions } from '../context/runtime-context.js';
+import type { OpProfile } from '../native/types.js';
+import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
+import type { RandomInteger } from '../pipeline/seeds.js';
+import { ClipTokenizer } from '../prompt/tokenizer.js';
+import type { FieldNaming } from '../request/describe.js';
+import { asFailure, isCancellation } from './failures.js';
+import { finalizeRun, type GenerationResult } from './finalize.js';
+import { availableMemory, requireMemory } from './memory.js';
+import { Metrics } from './metrics.js';
+import type { ModelProvider } from './model-provider.js';
+import type { PictureSink } from './picture-sink.js';
+import { type PreparedRun, prepareRun, type Stage } from './prepare.js';
+import { ProfileSum } from './profile.js';
+
+export type RunEvent =
+  | { readonly type: 'stage'; readonly stage: Stage; readonly state: RunStateView }
+  | { readonly type: 'prepared'; readonly prepared: PreparedRun; readonly state: RunStateView }
+  | { readonly type: 'load'; readonly share: number; readonly state: RunStateView }
+  | { readonly type: 'step' | 'image' | 'ended'; readonly state: RunStateView };
+
+export interface RunSettings {
+  readonly commandOptions: CommandOptions;
+  /** Options for this run alone (the webui's override_settings). */
+  readonly overrideOptions?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  /** Without one the pictures are only in the result. */
+  readonly sink?: PictureSink | undefined;
+  /** Whether every op is timed. */
+  readonly profile?: boolean | undefined;
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** How error messages name a request's fields. */
+  readonly naming?: FieldNaming | undefined;
+}
+
+export interface RunnerParts {
+  readonly provider: ModelProvider;
+  readonly options: OptionStore;
+  /** The tokenizer, made on first use. */
+  readonly tokenizer?: (() => ClipTokenizer) | undefined;
+  readonly random?: RandomInteger | undefined;
+  /** Bytes that can still be used. */
+  readonly availableMemory?: (() => Promise<number | undefined>) | undefined;
+  /** A clock in milliseconds. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** One run's own things, from its start to its end. */
+interface Run {
+  readonly input: unknown;
+  readonly settings: RunSettings;
+  readonly state: RunState;
+  readonly metrics: Metrics;
+  readonly profile: ProfileSum | undefined;
+}
+
+/**
+ * The only entry for whatever wants pictures: prepare → execute → finalize. Holds no run's state; any number of runs
+ * may be under way and each gives what it gives alone.
+ */
+export class ProcessingRunner {
+  readonly #parts: RunnerParts;
+  #tokenizer: ClipTokenizer | undefined;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Everything but the computing: the plan, its estimate, what "auto" chose. Reads no weight.
+   * @throws UsageError, FailureError
+   */
+  async prepare(input: unknown, settings: RunSettings): Promise<PreparedRun> {
+    const run = this.#begin(input, settings);
+    try {
+      return await this.#prepare(run);
+    } catch (error) {
+      throw asFailure(error, run.state.signal);
+    } finally {
+      run.state.close();
+    }
+  }
+
+  /**
+   * Makes the pictures of a request (`TextToImageInput`). Finalize runs however the rest ends, and the state says how.
+   * @throws UsageError for a wrong request, FailureError (E_CANCELLED when interrupted) for what could not be done
+   */
+  async run(input: unknown, settings: RunSettings): Promise<GenerationResult> {
+    const run = this.#begin(input, settings);
+    const { state } = run;
+    let prepared: PreparedRun | undefined;
+    let images: readonly GeneratedImage[] = [];
+    let failed = false;
+    let failure: unknown;
+    const fail = (error: unknown): void => {
+      if (failed) return;
+      failed = true;
+      failure = asFailure(error, state.signal);
+      state.decide(isCancellation(error, state.signal) ? 'cancelled' : 'failed');
+    };
+    try {
+      prepared = await this.#prepare(run);
+      await this.#admit(prepared, settings);
+      images = await this.#execute(run, prepared);
+    } catch (error) {
+      fail(error);
+    }
+    let result: GenerationResult | undefined;
+    try {
+      result = await this.#finalize(run, prepared, failed ? undefined : images);
+    } catch (error) {
+      fail(error);
+    }
+    state.decide('done');
+    state.close();
+    this.#tell(run, { type: 'ended', state: state.view() });
+    if (failed || result === undefined) throw failure;
+    return result;
+  }
+
+  #begin(input: unknown, settings: RunSettings): Run {
+    return {
+      input,
+      settings,
+      state: new RunState(randomUUID(), settings.signal),
+      metrics: new Metrics(this.#parts.now),
+      profile: settings.profile === true ? new ProfileSum() : undefined,
+    };
+  }
+
+  async #prepare(run: Run): Promise<PreparedRun> {
+    const { input, settings, state } = run;
+    state.signal.throwIfAborted();
+    const { commandOptions, overrideOptions, naming } = settings;
+    const { provider, options, random } = this.#parts;
+    const onStage = (stage: Stage): void => this.#tell(run, { type: 'stage', stage, state: state.view() });
+    const prepared = await prepareRun(
+      { input, overrideOptions, commandOptions, state, naming, onStage },
+      { provider, options, random, tokenizer: () => this.#loadTokenizer() },
+    );
+    this.#tell(run, { type: 'prepared', prepared, state: state.view() });
+    return prepared;
+  }
+
+  /** Refuses what cannot be kept or cannot fit, before anything is allocated. */
+  async #admit(prepared: PreparedRun, settings: RunSettings): Promise<void> {
+    await settings.sink?.check({ seeds: prepared.plan.batches.flat(), grid: prepared.request.grid });
+    requireMemory(prepared.memory, await (this.#parts.availableMemory ?? availableMemory)());
+  }
+
+  async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {
+    const { state, metrics, profile } = run;
+    state.enter('execute');
+    this.#tell(run, { type: 'stage', stage: 'execute', state: state.view() });
+    const images: GeneratedImage[] = [];
+    const batches = executePlan(prepared.plan, prepared.context, {
+      time: metrics.time,
+      onProgress: (type, share = 1) =>
+        this.#tell(run, type === 'load' ? { type, share, state: state.view() } : { type, state: state.view() }),
+      onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
+    });
+    for await (const batch of batches) images.push(...batch);
+    return images;
+  }
+
+  async #finalize(run: Run, prepared: PreparedRun | undefined, images: readonly GeneratedImage[] | undefined) {
+    const { state, metrics, profile, settings } = run;
+    state.enter('finalize');
+    this.#tell(run, { type: 'stage', stage: 'finalize', state: state.view() });
+    if (prepared === undefined || images === undefined) return undefined;
+    state.signal.throwIfAborted();
+    return finalizeRun({ id: state.id, prepared, images, sink: settings.sink, metrics, profile: profile?.rows() });
+  }
+
+  #loadTokenizer(): ClipTokenizer {
+    this.#tokenizer ??= (this.#parts.tokenizer ?? (() => ClipTokenizer.load()))();
+    return this.#tokenizer;
+  }
+
+  #tell(run: Run, event: RunEvent): void {
+    run.settings.onEvent?.(event);
+  }
+}

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import * as api from '../../src/index.js';
+
+it('the library exports these names and no others', () => {
+  expect(Object.keys(api).sort()).toEqual([
+    'CachedModelProvider',
+    'FailureError',
+    'FileSink',
+    'OptionStore',
+    'ProcessingRunner',
+    'UsageError',
+    'VERSION',
+    'hashPlan',
+    'parsePlan',
+    'textToImageSchema',
+  ]);
+});

@@ -1,0 +1,136 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OptionStore } from '../../src/context/options.js';
+import type { TextToImageInput } from '../../src/request/txt2img.js';
+import { CachedModelProvider } from '../../src/runtime/model-provider.js';
+import { ProcessingRunner } from '../../src/runtime/processing-runner.js';
+import { tinyModelPath } from '../support/tiny-model.js';
+
+/**
+ * SHA-256 of final latents and pixels of micro1 on the reference path. A change of these bits is a change of what
+ * every user's seeds mean: `SDGEN_UPDATE_GOLDENS=1 npx vitest run test/e2e/goldens.test.ts` writes them anew, and the
+ * commit says why. Not where CI is set.
+ */
+const FILE = new URL('../fixtures/goldens.json', import.meta.url);
+const UPDATE = process.env.SDGEN_UPDATE_GOLDENS === '1' && !process.env.CI;
+
+interface Golden {
+  readonly latents: readonly string[];
+  readonly pixels: readonly string[];
+}
+
+const BASE = { prompt: 'a red fox in the snow', width: 64, height: 64, steps: 3, seed: 7 };
+const LONG = `${'a castle on a hill, '.repeat(14)}with a (red:1.3) flag, [people], BREAK at night`;
+
+const CASES: Record<string, TextToImageInput> = {
+  'noise gpu': { ...BASE, sampler: 'Euler a', rng: 'gpu' },
+  'noise cpu': { ...BASE, sampler: 'Euler a', rng: 'cpu' },
+  'large seed': { ...BASE, seed: Number.MAX_SAFE_INTEGER },
+  'odd size': { ...BASE, width: 72, height: 56 },
+  'two chunks': { ...BASE, prompt: LONG },
+  'two chunks against one': { ...BASE, prompt: LONG, negativePrompt: 'blurry', cfgScale: 4.5 },
+  'empty prompt': { ...BASE, prompt: '' },
+  'no guidance': { ...BASE, cfgScale: 1 },
+  'clip skip': { ...BASE, clipSkip: 2 },
+  'one step': { ...BASE, steps: 1 },
+  'batch of three': { ...BASE, sampler: 'Euler a', batchSize: 3 },
+};
+for (const sampler of ['Euler', 'Euler a', 'Heun', 'DPM++ 2M']) {
+  for (const scheduler of ['automatic', 'uniform', 'karras', 'exponential']) {
+    CASES[`${sampler}, ${scheduler}`] = { ...BASE, sampler, scheduler };
+  }
+}
+
+const goldens: Record<string, Golden> = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : {};
+const fresh: Record<string, Golden> = {};
+const provider = new CachedModelProvider();
+const runner = new ProcessingRunner({ provider, options: new OptionStore() });
+let model: string;
+
+async function generate(input: TextToImageInput, threads = 2): Promise<Golden> {
+  const { images } = await runner.run(input, {
+    commandOptions: {
+      model,
+      modelsDirs: [],
+      cwd: '/',
+      device: 'reference',
+      precision: 'fp32',
+      threads,
+      overrides: {},
+    },
+  });
+  return {
+    latents: images.map(({ latentSha256 }) => latentSha256),
+    pixels: images.map(({ pixelSha256 }) => pixelSha256),
+  };
+}
+
+beforeAll(async () => {
+  model = await tinyModelPath('micro1');
+});
+
+afterAll(async () => {
+  await provider.dispose();
+  if (!UPDATE) return;
+  // A run of some of the cases keeps the others; those that are no cases any more go.
+  const merged = Object.keys(CASES).flatMap((name) => {
+    const golden = fresh[name] ?? goldens[name];
+    return golden === undefined ? [] : [[name, golden] as const];
+  });
+  writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(merged), null, 2)}\n`);
+});
+
+describe('goldens', () => {
+  for (const [name, input] of Object.entries(CASES)) {
+    it(name, async () => {
+      const golden = await generate(input);
+      fresh[name] = golden;
+      if (UPDATE) return;
+      expect(goldens[name], 'no golden is stored for this case').toBeDefined();
+      expect(golden).toEqual(goldens[name]);
+    });
+  }
+
+  it('are stored for these cases and no others', () => {
+    const stored = UPDATE ? { ...goldens, ...fresh } : goldens;
+    expect(Object.keys(stored).sort()).toEqual(Object.keys(CASES).sort());
+  });
+
+  it('are not all the same', async () => {
+    const latents = Object.entries(UPDATE ? { ...goldens, ...fresh } : goldens).flatMap(
+      ([, golden]) => golden.latents[0] ?? [],
+    );
+    // "automatic" equals the sampler's own schedule, the batch starts with the seed of a single one, and so on.
+    expect(new Set(latents).size).toBeGreaterThanOrEqual(20);
+  });
+});
+
+describe('the same bytes', () => {
+  it('whether a picture is made in a batch, in a count, or alone', async () => {
+    const batch = await generate({ ...BASE, sampler: 'Euler a', batchSize: 3 });
+    const count = await generate({ ...BASE, sampler: 'Euler a', count: 3 });
+    expect(count).toEqual(batch);
+    for (const [i, latent] of batch.latents.entries()) {
+      const alone = await generate({ ...BASE, sampler: 'Euler a', seed: BASE.seed + i });
+      expect(alone).toEqual({ latents: [latent], pixels: [batch.pixels[i]] });
+    }
+  });
+
+  it('with 1, 2 and 3 threads', async () => {
+    const input = { ...BASE, width: 72, height: 56, batchSize: 2 };
+    const one = await generate(input, 1);
+    expect(await generate(input, 2)).toEqual(one);
+    expect(await generate(input, 3)).toEqual(one);
+  });
+
+  it('in interleaved runs with different options', async () => {
+    const inputs = [
+      BASE,
+      { ...BASE, sampler: 'Heun', negativePrompt: 'x' },
+      { ...BASE, rng: 'cpu' as const, clipSkip: 2 },
+    ];
+    const alone: Golden[] = [];
+    for (const input of inputs) alone.push(await generate(input));
+    expect(await Promise.all(inputs.map((input) => generate(input)))).toEqual(alone);
+  });
+});

@@ -1,0 +1,97 @@
+import { EventEmitter } from 'node:events';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseInfotext } from '../../src/image/infotext.js';
+import { readPngTexts } from '../../src/image/png-metadata.js';
+import { CliSandbox } from '../support/cli.js';
+import { tinyModelPath } from '../support/tiny-model.js';
+
+let box: CliSandbox;
+beforeEach(async () => {
+  box = await CliSandbox.create();
+  await copyFile(await tinyModelPath('micro1'), box.path('models/micro1.safetensors'));
+});
+afterEach(() => box.remove());
+
+const base = ['txt2img', '-p', 'a red fox in the snow', '-m', 'micro1', '--width', '72', '--height', '56'];
+const short = [...base, '--steps', '3', '--seed', '7'];
+
+describe('txt2img on the real engine', () => {
+  it('makes a PNG of the asked size that says how it was made', async () => {
+    const { code, out } = await box.run([...short, '--negative-prompt', 'blurry', '--rng', 'cpu', '--clip-skip', '2']);
+    expect({ code, out }).toEqual({ code: 0, out: 'outputs/00001-7.png\n' });
+    const png = await readFile(box.path('outputs/00001-7.png'));
+    const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+    expect(info).toMatchObject({ width: 72, height: 56, channels: 3 });
+    expect(new Set(data).size).toBeGreaterThan(50);
+    const { prompt, negativePrompt, parameters } = parseInfotext(readPngTexts(png)[0]?.text ?? '');
+    expect([prompt, negativePrompt]).toEqual(['a red fox in the snow', 'blurry']);
+    expect(Object.fromEntries(parameters)).toMatchObject({
+      Steps: '3',
+      Sampler: 'DPM++ 2M',
+      'Schedule type': 'Karras',
+      Seed: '7',
+      'Clip skip': '2',
+      RNG: 'CPU',
+      Model: 'micro1',
+      Device: 'reference',
+      Precision: 'fp32',
+    });
+  });
+
+  it('gives the same pixels again, and others for another seed', async () => {
+    const pixels = async (...more: string[]): Promise<string> =>
+      JSON.parse((await box.run([...short, '--json', ...more])).out).files[0].pixelSha256;
+    const first = await pixels();
+    expect(await pixels('--threads', '1')).toBe(first);
+    expect(await pixels('--seed', '8')).not.toBe(first);
+  });
+
+  it('profiles every part', async () => {
+    const { out } = await box.run([...short, '--profile', '--json']);
+    const { profile, timings } = JSON.parse(out);
+    expect(new Set(profile.map((row: { part: string }) => row.part))).toEqual(new Set(['text', 'unet', 'vae']));
+    const share = profile.reduce((sum: number, row: { share: number }) => sum + row.share, 0);
+    expect(share).toBeCloseTo(1, 6);
+    for (const phase of ['load', 'encode', 'sample', 'decode', 'save']) expect(timings[phase]).toBeGreaterThan(0);
+  });
+
+  it('estimates without loading, and refuses what cannot fit', async () => {
+    const plan = await box.run([...short, '--dry-run', '--json']);
+    expect(JSON.parse(plan.out).estimate.peakBytes).toBeGreaterThan(1e6);
+    const huge = await box.run([...short, '--width', '16384', '--height', '16384', '--batch-size', '64']);
+    expect(huge.code).toBe(1);
+    expect(huge.err).toMatch(/^error: this needs .* of memory and .* is available/);
+    expect(await readdir(box.folder)).not.toContain('outputs');
+  });
+
+  it('stops in the middle of sampling and leaves no file', async () => {
+    const signals = new EventEmitter();
+    const started = Date.now();
+    const run = box.run([...base, '--steps', '1000', '--width', '128', '--height', '128'], { signals });
+    setTimeout(() => signals.emit('SIGINT'), 1500);
+    const { code, out, err } = await run;
+    expect({ code, out }).toEqual({ code: 130, out: '' });
+    expect(err).toContain('interrupted: nothing was written');
+    expect(Date.now() - started).toBeLessThan(20_000);
+    expect(await readdir(box.folder)).not.toContain('outputs');
+  });
+
+  it('lists and inspects the model', async () => {
+    expect((await box.run(['models', 'list'])).out).toContain('micro1');
+    const { out, code } = await box.run(['models', 'inspect', 'micro1', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      family: 'sd1',
+      predictionType: { value: 'epsilon' },
+      text: { width: 32, layers: 2, heads: { value: 4, origin: 'metadata' } },
+    });
+  });
+
+  it('passes its own doctor', async () => {
+    const { code, out } = await box.run(['doctor']);
+    expect(out).not.toContain('FAULT');
+    expect(code).toBe(0);
+  });
+});

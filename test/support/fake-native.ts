@@ -1,0 +1,246 @@
+import { readFile } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { NativeError } from '../../src/native/errors.js';
+import type {
+  Capabilities,
+  Conditioning,
+  EncodeTextRequest,
+  Estimate,
+  EstimateRequest,
+  ModelDescription,
+  NativeAddon,
+  NativeErrorCode,
+  NativeJob,
+  NativeModel,
+  OpenOptions,
+  OpProfile,
+  SampleRequest,
+} from '../../src/native/types.js';
+
+/** What a fake engine shall do, and what was done to it. */
+export interface FakeEngine {
+  readonly addon: NativeAddon;
+  readonly opened: OpenOptions[];
+  readonly samples: SampleRequest[];
+  readonly encodes: EncodeTextRequest[];
+  loads: number;
+  closes: number;
+}
+
+export interface FakeBehaviour {
+  readonly capabilities?: Partial<Capabilities>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly description?: Partial<ModelDescription>;
+  readonly peakBytes?: number;
+  /** The call that fails, and how. */
+  readonly fail?: { readonly at: 'open' | 'load' | 'encode' | 'sample' | 'decode'; readonly code: NativeErrorCode };
+  /** Called after every step, before the next. */
+  readonly onStep?: (step: number) => void;
+}
+
+const WEIGHTS = 1000;
+
+/** A small fixed mixing of 32-bit words: equal inputs give equal outputs, different ones most likely not. */
+function mix(words: Iterable<number>): number {
+  let hash = 0x811c9dc5;
+  for (const word of words) hash = Math.imul(hash ^ (word | 0), 0x01000193) >>> 0;
+  return hash;
+}
+
+const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer, values.byteOffset, values.length);
+
+function profileRow(part: OpProfile['part'], wanted: boolean | undefined): OpProfile[] {
+  return wanted ? [{ part, op: 'linear', calls: 2, seconds: 0.5, flops: 1e9, bytes: 100 }] : [];
+}
+
+/** One job at a time, as the worker thread of a model has it. */
+class Queue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  add<T>(work: (isCancelled: () => boolean) => Promise<T>): NativeJob<T> {
+    let cancelled = false;
+    const promise = this.#last.then(() => {
+      if (cancelled) throw new NativeError('E_CANCELLED', 'the call was cancelled');
+      return work(() => cancelled);
+    });
+    this.#last = promise.catch(() => undefined);
+    return {
+      promise,
+      cancel: () => {
+        cancelled = true;
+      },
+    };
+  }
+}
+
+class FakeModel implements NativeModel {
+  readonly #queue = new Queue();
+
+  constructor(
+    readonly engine: FakeEngine,
+    readonly behaviour: FakeBehaviour,
+    readonly options: OpenOptions,
+    readonly fileBytes: number,
+  ) {}
+
+  describe(): ModelDescription {
+    const { overrides } = this.options;
+    return {
+      path: this.options.path,
+      family: 'sd1',
+      fileBytes: this.fileBytes,
+      tensorCount: 3,
+      dtypes: { F16: 3 },
+      parameters: { text: 1e6, unet: 2e6, vae: 3e6 },
+      metadata: this.behaviour.metadata ?? {},
+      predictionType: overrides?.predictionType
+        ? { value: overrides.predictionType, origin: 'flag' }
+        : { value: 'epsilon', origin: 'default' },
+      scaleFactor: { value: 0.18215, origin: 'default' },
+      latentChannels: 4,
+      latentScale: 8,
+      text: { width: 2, layers: 12, heads: { value: 4, origin: 'metadata' }, vocabulary: 49408, positions: 77 },
+      unet: {
+        inChannels: 4,
+        modelChannels: 32,
+        channelMultipliers: [1, 2],
+        contextWidth: 2,
+        heads: { value: 8, origin: 'default' },
+      },
+      vae: { channels: 32, channelMultipliers: [1, 2] },
+      unusedTensors: ['model_ema.decay'],
+      renamed: { 'old.name': 'new.name' },
+      ...this.behaviour.description,
+    };
+  }
+
+  estimate(_: EstimateRequest): Estimate {
+    const part = { weightBytes: WEIGHTS, arenaBytes: 10, liveBytes: 10, flops: 1e6 };
+    const peakBytes = this.behaviour.peakBytes ?? 3 * WEIGHTS + 10;
+    return { weightBytes: 3 * WEIGHTS, arenaBytes: 10, peakBytes, parts: { text: part, unet: part, vae: part } };
+  }
+
+  load(onProgress?: (event: { loadedBytes: number; totalBytes: number }) => void): NativeJob<void> {
+    return this.#queue.add(async (isCancelled) => {
+      this.engine.loads += 1;
+      for (const loadedBytes of [0, 50, 100]) {
+        await this.#pause(isCancelled);
+        onProgress?.({ loadedBytes, totalBytes: 100 });
+      }
+      this.#failAt('load');
+    });
+  }
+
+  encodeText(request: EncodeTextRequest): NativeJob<{ conditioning: Conditioning; profile: OpProfile[] }> {
+    return this.#queue.add(async (isCancelled) => {
+      this.engine.encodes.push(request);
+      await this.#pause(isCancelled);
+      this.#failAt('encode');
+      const words = request.chunks.flatMap(({ tokens, weights }) => [...tokens, ...bits(weights)]);
+      const hash = mix([request.clipSkip, ...words]);
+      const tokens = 77 * request.chunks.length;
+      const data = Float32Array.from({ length: tokens * 2 }, (_, i) => ((hash + i) % 1009) / 1009);
+      return { conditioning: { data, tokens, width: 2 }, profile: profileRow('text', request.profile) };
+    });
+  }
+
+  sample(request: SampleRequest, onStep?: (event: never) => void): ReturnType<NativeModel['sample']> {
+    return this.#queue.add(async (isCancelled) => {
+      this.engine.samples.push(request);
+      const steps = request.sigmas.length - 1;
+      const emit = onStep as ((event: object) => void) | undefined;
+      for (let step = 1; step <= steps; step += 1) {
+        await this.#pause(isCancelled);
+        emit?.({ step, steps, evaluations: step, sigma: request.sigmas[step] ?? 0 });
+        this.behaviour.onStep?.(step);
+      }
+      await this.#pause(isCancelled);
+      this.#failAt('sample');
+      const { latentWidth: width, latentHeight: height, cond, uncond, sigmas, cfgScale, samplerOptions } = request;
+      const size = 4 * width * height;
+      const common = mix([
+        ...bits(cond.data),
+        ...(cfgScale === 1 ? [] : bits(uncond.data)),
+        ...bits(sigmas),
+        ...Object.values(samplerOptions).map((value) => Math.fround(value) * 1000),
+        cfgScale * 1000,
+        ...Buffer.from(request.sampler + request.noiseSource),
+      ]);
+      const data = new Float32Array(size * request.seeds.length);
+      for (const [i, seed] of request.seeds.entries()) {
+        for (let k = 0; k < size; k += 1) data[i * size + k] = (mix([common, seed, k]) % 2048) / 1024 - 1;
+      }
+      const latent = { data, batch: request.seeds.length, channels: 4, height, width };
+      return { latent, profile: profileRow('unet', request.profile) };
+    });
+  }
+
+  decode(request: Parameters<NativeModel['decode']>[0], onImage?: (done: number) => void) {
+    return this.#queue.add(async (isCancelled) => {
+      const { data, batch, channels, height, width } = request.latent;
+      this.#failAt('decode');
+      const images = [];
+      for (let i = 0; i < batch; i += 1) {
+        await this.#pause(isCancelled);
+        const [w, h] = [width * 8, height * 8];
+        const start = i * channels * height * width;
+        const at = (y: number, x: number, c: number): number =>
+          data[start + (c * height + (y >> 3)) * width + (x >> 3)] ?? 0;
+        const pixels = new Uint8Array(w * h * 3);
+        for (let y = 0; y < h; y += 1) {
+          for (let x = 0; x < w; x += 1) {
+            for (let c = 0; c < 3; c += 1) pixels[(y * w + x) * 3 + c] = ((at(y, x, c) + 1) / 2) * 255;
+          }
+        }
+        images.push({ data: pixels, width: w, height: h });
+        onImage?.(i + 1);
+      }
+      return { images, profile: profileRow('vae', request.profile) };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.engine.closes += 1;
+  }
+
+  async #pause(isCancelled: () => boolean): Promise<void> {
+    await nextTurn();
+    if (isCancelled()) throw new NativeError('E_CANCELLED', 'the call was cancelled');
+  }
+
+  #failAt(call: string): void {
+    const { fail } = this.behaviour;
+    if (fail?.at === call) throw new NativeError(fail.code, `${call} failed on purpose`);
+  }
+}
+
+/** An engine without weights, for tests of what stands above it: pictures depend on all that a request holds. */
+export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
+  const capabilities: Capabilities = {
+    version: '0.0.0-fake',
+    samplers: ['euler', 'euler_ancestral', 'heun', 'dpmpp_2m'],
+    noiseSources: ['philox', 'torch-cpu'],
+    devices: [{ name: 'reference', description: 'fake', precisions: ['fp32'], isa: 'portable' }],
+    families: ['sd1'],
+    ...behaviour.capabilities,
+  };
+  const engine: FakeEngine = {
+    opened: [],
+    samples: [],
+    encodes: [],
+    loads: 0,
+    closes: 0,
+    addon: {
+      version: () => capabilities.version,
+      capabilities: () => capabilities,
+      openModel: async (options) => {
+        engine.opened.push(options);
+        const file = await readFile(options.path);
+        const { fail } = behaviour;
+        if (fail?.at === 'open') throw new NativeError(fail.code, 'open failed on purpose');
+        return new FakeModel(engine, behaviour, options, file.length);
+      },
+    },
+  };
+  return engine;
+}

@@ -1,0 +1,157 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Capabilities, DeviceInfo } from '../../../src/native/types.js';
+import { resolveDevice } from '../../../src/runtime/device.js';
+import { availableMemory, formatBytes, requireMemory } from '../../../src/runtime/memory.js';
+import { Metrics } from '../../../src/runtime/metrics.js';
+import { ProfileSum } from '../../../src/runtime/profile.js';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sdgen-memory-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+}
+
+const MEMINFO = { 'proc/meminfo': 'MemTotal:  9000 kB\nMemFree: 10 kB\nMemAvailable:    5000 kB\n' };
+
+describe('availableMemory', () => {
+  it('is unknown where nothing is said, and MemAvailable without a limit', async () => {
+    expect(await availableMemory(root)).toBeUndefined();
+    await put({ ...MEMINFO, 'proc/self/cgroup': '0::/\n', 'sys/fs/cgroup/memory.max': 'max\n' });
+    expect(await availableMemory(root)).toBe(5000 * 1024);
+  });
+
+  it('obeys the limit of every group above the process, page cache not counted', async () => {
+    await put({
+      ...MEMINFO,
+      'proc/self/cgroup': '0::/a/b\n',
+      'sys/fs/cgroup/a/b/memory.max': 'max\n',
+      'sys/fs/cgroup/a/b/memory.current': '5\n',
+      'sys/fs/cgroup/a/memory.max': '1000000\n',
+      'sys/fs/cgroup/a/memory.current': '900000\n',
+      'sys/fs/cgroup/a/memory.stat': 'anon 1\ninactive_file 50000\n',
+    });
+    expect(await availableMemory(root)).toBe(150_000);
+  });
+
+  it('knows the older groups too', async () => {
+    await put({
+      ...MEMINFO,
+      'proc/self/cgroup': '5:cpu,memory:/x\n',
+      'sys/fs/cgroup/memory/x/memory.limit_in_bytes': '3000\n',
+      'sys/fs/cgroup/memory/x/memory.usage_in_bytes': '4000\n',
+    });
+    expect(await availableMemory(root)).toBe(0);
+  });
+
+  it('finds something here', async () => {
+    expect(await availableMemory()).toBeGreaterThan(1e6);
+  });
+});
+
+describe('requireMemory', () => {
+  it('counts what is not there yet', () => {
+    const need = { engineBytes: 100, loadedBytes: 60, pictureBytes: 10 };
+    expect(() => requireMemory(need, 50)).not.toThrow();
+    expect(() => requireMemory(need, undefined)).not.toThrow();
+    expect(() => requireMemory(need, 49)).toThrow(
+      expect.objectContaining({ code: 'E_OUT_OF_MEMORY', message: expect.stringMatching(/^this needs 50 B .* 49 B/) }),
+    );
+  });
+
+  it('prints sizes in powers of ten', () => {
+    expect([0, 999, 1000, 2.13e9, 1e18, 1e21].map(formatBytes)).toEqual([
+      '0 B',
+      '999 B',
+      '1.0 kB',
+      '2.1 GB',
+      '1000.0 PB',
+      '1000000.0 PB',
+    ]);
+  });
+});
+
+describe('resolveDevice', () => {
+  const device = (name: DeviceInfo['name'], ...precisions: DeviceInfo['precisions']): DeviceInfo => ({
+    name,
+    precisions,
+    description: name,
+    isa: 'x',
+  });
+  const build = (...devices: DeviceInfo[]): Capabilities => ({
+    version: '1',
+    samplers: [],
+    noiseSources: [],
+    families: [],
+    devices,
+  });
+  const auto = { device: 'auto', precision: 'auto' };
+
+  it('takes the best device of the build and fp32', () => {
+    const reference = device('reference', 'fp32');
+    expect(resolveDevice(auto, build(reference))).toMatchObject({ name: 'reference', precision: 'fp32' });
+    const both = build(reference, device('cpu', 'bf16', 'fp32'));
+    expect(resolveDevice(auto, both)).toMatchObject({ name: 'cpu', precision: 'fp32' });
+    expect(resolveDevice({ device: 'cpu', precision: 'bf16' }, both)).toMatchObject({ name: 'cpu', precision: 'bf16' });
+    expect(resolveDevice(auto, build(device('cuda', 'fp16')))).toMatchObject({ name: 'cuda', precision: 'fp16' });
+  });
+
+  it('never takes another instead', () => {
+    const only = build(device('reference', 'fp32'));
+    expect(() => resolveDevice({ ...auto, device: 'cpu' }, only)).toThrow('device cpu is known, but not built');
+    expect(() => resolveDevice({ ...auto, device: 'CPU' }, only)).toThrow('CPU is not; did you mean cpu?');
+    expect(() => resolveDevice({ ...auto, precision: 'fp16' }, only)).toThrow('precision fp16 is known, but not built');
+    expect(() => resolveDevice({ ...auto, precision: 'fp64' }, only)).toThrow(
+      'fp64 is not; did you mean fp32 or fp16?',
+    );
+    expect(() => resolveDevice(auto, build())).toThrow('this build has no device');
+    expect(() => resolveDevice(auto, build(device('cpu')))).toThrow('device cpu has no precision');
+  });
+});
+
+describe('Metrics', () => {
+  it('adds up the time of each phase, also of those that fail', async () => {
+    let now = 1000;
+    const metrics = new Metrics(() => now);
+    const work = (milliseconds: number) => async () => {
+      now += milliseconds;
+    };
+    await metrics.time('sample', work(500));
+    await metrics.time('sample', work(250));
+    await expect(
+      metrics.time('save', async () => {
+        now += 100;
+        throw new Error('x');
+      }),
+    ).rejects.toThrow('x');
+    expect(metrics.times()).toEqual({ load: 0, encode: 0, sample: 0.75, decode: 0, save: 0.1, total: 0.85 });
+  });
+});
+
+describe('ProfileSum', () => {
+  it('has one row for each kind of op in each part, slowest first', () => {
+    const sum = new ProfileSum();
+    const row = { op: 'linear', calls: 1, seconds: 1, flops: 2e9, bytes: 8 };
+    sum.add([{ part: 'unet', ...row }]);
+    sum.add([
+      { part: 'unet', ...row, seconds: 2 },
+      { part: 'vae', ...row, seconds: 0 },
+      { part: 'text', ...row, seconds: 7 },
+    ]);
+    expect(sum.rows()).toEqual([
+      { part: 'text', ...row, seconds: 7, share: 0.7, gflops: 2 / 7 },
+      { part: 'unet', op: 'linear', calls: 2, seconds: 3, flops: 4e9, bytes: 16, share: 0.3, gflops: 4 / 3 },
+      { part: 'vae', ...row, seconds: 0, share: 0, gflops: 0 },
+    ]);
+    expect(new ProfileSum().rows()).toEqual([]);
+  });
+});
