@@ -72,7 +72,7 @@ class ReferenceBackend : public Backend {
 
   uint64_t packed_bytes(const WeightUse& use) const override { return static_cast<uint64_t>(reference::packed_count(use)) * 4; }
   std::shared_ptr<const PackedWeight> prepare(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor) override {
-    return reference::pack(use, store, tensor);
+    return reference::pack(use, store, tensor, pool_);
   }
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {

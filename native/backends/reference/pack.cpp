@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <limits>
 #include <string>
+
+#include <sys/mman.h>
 
 #include "backends/reference/product.h"
 #include "base/error.h"
@@ -12,6 +12,7 @@
 namespace sdgen::reference {
 namespace {
 
+constexpr size_t kHugePage = size_t{2} << 20;
 constexpr int64_t kPieceElements = 1 << 20;  // 4 MiB of float32 between file and packed weight
 
 int64_t outputs(const WeightUse& use) { return use.shape[0]; }
@@ -21,30 +22,55 @@ int64_t inner(const WeightUse& use) {
   return n;
 }
 
-/// Where k of the packed order, (kh, kw, c), stands for element (c, kh, kw) of the file's row.
+/// A file's row is ordered (c, kh, kw), a packed one (kh, kw, c).
 struct InnerOrder {
   int64_t channels, area;
-  int64_t packed_k(int64_t file_k) const { return file_k % area * channels + file_k / area; }
 };
 
-/// Rows [row, row + rows) of [N, K] into panels.
-void pack_rows(const float* values, int64_t row, int64_t rows, int64_t k, const InnerOrder& order, float* packed) {
-  for (int64_t i = 0; i < k; ++i) {
-    const int64_t at = order.packed_k(i) * kPanel;
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t n = row + r;
-      packed[n / kPanel * k * kPanel + at + n % kPanel] = values[r * k + i];
+/// Rows [first, first + values' rows) of [N, K] that fall into one panel.
+void pack_panel(const float* values, int64_t first, int64_t begin, int64_t end, const InnerOrder& order, float* packed) {
+  const int64_t k = order.channels * order.area, rows = end - begin;
+  float* panel = packed + begin / kPanel * k * kPanel + begin % kPanel;
+  const float* source = values + (begin - first) * k;
+  for (int64_t c = 0; c < order.channels; ++c) {
+    for (int64_t a = 0; a < order.area; ++a) {
+      float* to = panel + (a * order.channels + c) * kPanel;
+      for (int64_t r = 0; r < rows; ++r) to[r] = source[r * k + c * order.area + a];
     }
   }
+}
+
+/// Rows [first, first + rows) of [N, K] into their panels, each by one thread.
+void pack_rows(const float* values, int64_t first, int64_t rows, const InnerOrder& order, float* packed, ThreadPool& pool) {
+  const int64_t first_panel = first / kPanel, panel_count = panels(first + rows) - first_panel;
+  pool.parallel_for(panel_count, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = first_panel + begin; p < first_panel + end; ++p) {
+      pack_panel(values, first, std::max(first, p * kPanel), std::min(first + rows, (p + 1) * kPanel), order, packed);
+    }
+  });
+}
+
+/// Panels reach beyond the last output: what lies there is +0.
+void clear_last_panel(const WeightUse& use, int64_t k, float* packed) {
+  const int64_t n = outputs(use);
+  if (n % kPanel != 0) std::fill_n(packed + n / kPanel * k * kPanel, k * kPanel, 0.0f);
 }
 
 }  // namespace
 
 AlignedFloats::AlignedFloats(int64_t count) {
-  const size_t bytes = (static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float) + 63) / 64 * 64;
-  memory_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-  if (!memory_) throw Error(ErrorCode::kOutOfMemory, "could not allocate " + std::to_string(bytes) + " bytes");
-  std::memset(memory_.get(), 0, bytes);
+  const size_t wanted = static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
+  const size_t alignment = wanted >= kHugePage ? kHugePage : 64;
+  const size_t bytes = (wanted + 63) / 64 * 64;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, bytes) != 0) {
+    throw Error(ErrorCode::kOutOfMemory, "could not allocate " + std::to_string(bytes) + " bytes");
+  }
+  memory_.reset(static_cast<float*>(memory));
+#ifdef MADV_HUGEPAGE
+  // Advice only: without huge pages the memory serves as well, a little slower. Whole pages, so that none is wasted.
+  if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
 }
 
 void AlignedFloats::Free::operator()(float* p) const noexcept { std::free(p); }
@@ -54,7 +80,7 @@ int64_t packed_count(const WeightUse& use) {
   return (in_panels ? panels(outputs(use)) * kPanel : outputs(use)) * inner(use);
 }
 
-std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor) {
+std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor, ThreadPool& pool) {
   auto weight = std::make_shared<ReferenceWeight>(packed_count(use));
   float* packed = weight->values.data();
   const int64_t k = inner(use);
@@ -66,8 +92,9 @@ std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore
   }
   const int64_t area = use.layout == WeightLayout::kConv ? use.shape[2] * use.shape[3] : 1;
   const InnerOrder order{k / area, area};
+  clear_last_panel(use, k, packed);
   store.read_f32(tensor, kPieceElements, [&](int64_t first, std::span<const float> values) {
-    pack_rows(values.data(), first / k, static_cast<int64_t>(values.size()) / k, k, order, packed);
+    pack_rows(values.data(), first / k, static_cast<int64_t>(values.size()) / k, order, packed, pool);
   });
   return weight;
 }

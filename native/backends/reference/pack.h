@@ -3,10 +3,12 @@
 #include <memory>
 
 #include "backends/backend.h"
+#include "base/thread_pool.h"
 
 namespace sdgen::reference {
 
-/// 64-byte aligned float memory, zeroed. Throws kOutOfMemory, naming the bytes.
+/// 64-byte aligned float memory, not initialised; in huge pages where it is large and the system has them.
+/// Throws kOutOfMemory, naming the bytes.
 class AlignedFloats {
  public:
   explicit AlignedFloats(int64_t count);
@@ -27,6 +29,6 @@ class ReferenceWeight : public PackedWeight {
 
 /// float32 values that the packed form of `use` has: panels of linear and conv2d are filled up with zeros.
 int64_t packed_count(const WeightUse& use);
-std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor);
+std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor, ThreadPool& pool);
 
 }  // namespace sdgen::reference
