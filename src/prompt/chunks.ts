@@ -1,4 +1,4 @@
-import { UsageError } from '../request/errors.js';
+import { FailureError } from '../request/errors.js';
 import { LIMITS } from '../request/limits.js';
 import { parseAttention } from './grammar.js';
 import { fieldLabel, type PromptField } from './position.js';
@@ -40,7 +40,7 @@ export const DEFAULT_CHUNK_OPTIONS: ChunkOptions = Object.freeze({ positions: 77
  * Cuts a prompt into windows of the text tower: attention weights as `parseAttention` has them, a new chunk at each BREAK
  * and wherever one is full, then at the last comma if it is near. An empty prompt is one chunk of fill.
  * Prompt syntax that is not built must have been refused before (`refuseUnsupported`).
- * @throws UsageError for a prompt of more than LIMITS.promptChunks chunks, and what parseAttention throws.
+ * @throws FailureError E_PROMPT_TOO_LONG for more than LIMITS.promptChunks chunks, and what parseAttention throws.
  */
 export function toChunks(
   prompt: string,
@@ -116,10 +116,10 @@ class ChunkBuilder {
   finish(): ChunkedPrompt {
     if (this.#tokens.length > 0 || this.#closed === 0) this.close();
     if (this.#closed > LIMITS.promptChunks) {
-      throw new UsageError(
+      throw new FailureError(
+        'E_PROMPT_TOO_LONG',
         `the ${fieldLabel(this.#field)} has ${this.#tokenCount} tokens in ${this.#closed} chunks of ${this.#room}; ` +
           `the limit is ${LIMITS.promptChunks} chunks (${LIMITS.promptChunks * this.#room} tokens): shorten it`,
-        this.#field,
       );
     }
     return { chunks: this.#chunks, tokenCount: this.#tokenCount };

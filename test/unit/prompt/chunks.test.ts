@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ChunkOptions, type Tokenizer, toChunks } from '../../../src/prompt/chunks.js';
-import { UsageError } from '../../../src/request/errors.js';
+import { FailureError } from '../../../src/request/errors.js';
 import { LIMITS } from '../../../src/request/limits.js';
 
 /** A token a word: its number, or 7 for a comma. */
@@ -95,7 +95,7 @@ describe('toChunks', () => {
     );
     const long = (): unknown => toChunks(numbers(1000, most + 1), words, { ...options(77), field: 'negativePrompt' });
     expect(long).toThrow(error);
-    expect(long).toThrow(UsageError);
+    expect(long).toThrow(FailureError);
     expect(() => toChunks('BREAK '.repeat(LIMITS.promptChunks + 1), words)).toThrow(/has 0 tokens in 101 chunks/);
   });
 
