@@ -1,9 +1,12 @@
+// Online softmax over blocks of keys: Milakov and Gimelshein, Online normalizer calculation for softmax; in the order of
+// docs/numerics.md.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "backends/reference/clones.h"
+#include "backends/reference/product.h"
 #include "backends/reference/task.h"
 #include "base/math.h"
 
@@ -11,9 +14,8 @@ namespace sdgen::reference {
 namespace {
 
 constexpr int64_t kKeyBlock = 64;
-constexpr int64_t kQueryBlock = 32;
+constexpr int64_t kQueryBlock = 192;
 constexpr double kLog2E = 0x1.71547652b82fep+0;
-constexpr int64_t kLanes = 32;
 
 struct Head {
   const float *q, *k, *v;  // first value of this image and head
@@ -24,85 +26,112 @@ struct Head {
   bool causal;
 };
 
-/// What the online softmax carries for one query; o has `size` values.
-struct QueryState {
-  float m, l;
-  float* o;
+/// Memory of one thread for one block of queries.
+struct Scratch {
+  explicit Scratch(int64_t size)
+      : width(panels(size) * kPanel), keys(static_cast<size_t>(size * kKeyBlock)), values(static_cast<size_t>(width * kKeyBlock)),
+        scores(kQueryBlock * kKeyBlock), o(static_cast<size_t>(width * kQueryBlock)), m(kQueryBlock), l(kQueryBlock) {}
+  int64_t width;              // of a row of o: whole panels
+  std::vector<float> keys;    // [kKeyBlock / kPanel][size][kPanel]
+  std::vector<float> values;  // [width / kPanel][kKeyBlock][kPanel]
+  std::vector<float> scores;  // [kQueryBlock][kKeyBlock]; powers after the softmax
+  std::vector<float> o, m, l;
 };
 
-/// s[j] = one fma chain over the head's values from +0, for the 64 keys of a transposed block.
-SDGEN_CLONES void scores(const float* q, const float* keys, int64_t size, float* s) {
-  for (int64_t j = 0; j < kKeyBlock; ++j) s[j] = 0.0f;
-  for (int64_t d = 0; d < size; ++d) {
-    for (int64_t j = 0; j < kKeyBlock; ++j) s[j] = std::fma(q[d], keys[d * kKeyBlock + j], s[j]);
-  }
+/// p[j] = exp2(fma(s[j], c, -mc)), in place; entries beyond the last key are computed and never used.
+SDGEN_CLONES void powers(float* s, float c, float mc) {
+  for (int64_t j = 0; j < kKeyBlock; ++j) s[j] = math::exp2_f32(math::fma(s[j], c, -mc));
 }
 
-SDGEN_CLONES void powers(const float* s, float c, float mc, float* p) {
-  for (int64_t j = 0; j < kKeyBlock; ++j) p[j] = math::exp2_f32(std::fma(s[j], c, -mc));
+SDGEN_CLONES void scale(float* x, float factor, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) x[i] *= factor;
 }
 
-/// o = o·alpha, then o = fma(p_j, v_j, o) in key order.
-SDGEN_CLONES void weigh(const float* p, const float* v, int64_t stride, int64_t keys, float alpha, int64_t size, float* o) {
-  int64_t d = 0;
-  for (; d + kLanes <= size; d += kLanes) {
-    float acc[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) acc[i] = o[d + i] * alpha;
-    for (int64_t j = 0; j < keys; ++j) {
-      for (int64_t i = 0; i < kLanes; ++i) acc[i] = std::fma(p[j], v[j * stride + d + i], acc[i]);
-    }
-    for (int64_t i = 0; i < kLanes; ++i) o[d + i] = acc[i];
-  }
-  for (int64_t i = d; i < size; ++i) o[i] *= alpha;
-  for (int64_t j = 0; j < keys; ++j) {
-    for (int64_t i = d; i < size; ++i) o[i] = std::fma(p[j], v[j * stride + i], o[i]);
-  }
-}
-
-void add_block(const Head& head, int64_t query, const float* keys, int64_t first_key, int64_t count, QueryState& state) {
-  float s[kKeyBlock], p[kKeyBlock];
-  scores(head.q + query * head.stride, keys, head.size, s);
-  float m = state.m;
-  for (int64_t j = 0; j < count; ++j) m = m < s[j] ? s[j] : m;
-  const float mc = m * head.c;
-  float alpha = 1.0f;
-  if (first_key != 0 && m != state.m) alpha = math::exp2_f32(state.m * head.c - mc);
-  powers(s, head.c, mc, p);
-  state.l *= alpha;
-  for (int64_t j = 0; j < count; ++j) state.l += p[j];
-  weigh(p, head.v + first_key * head.stride, head.stride, count, alpha, head.size, state.o);
-  state.m = m;
-}
-
-/// keys[d][j] of one block; keys beyond the last are +0 and never used.
-void transpose_block(const Head& head, int64_t first_key, int64_t count, float* keys) {
-  for (int64_t d = 0; d < head.size; ++d) std::fill(keys + d * kKeyBlock + count, keys + (d + 1) * kKeyBlock, 0.0f);
+/// Keys and values [first, first + count) into panels; keys beyond the last are +0, columns beyond the head's are +0.
+void pack_block(const Head& head, int64_t first, int64_t count, Scratch& scratch) {
+  std::fill(scratch.keys.begin(), scratch.keys.end(), 0.0f);
+  std::fill(scratch.values.begin(), scratch.values.end(), 0.0f);
   for (int64_t j = 0; j < count; ++j) {
-    const float* row = head.k + (first_key + j) * head.stride;
-    for (int64_t d = 0; d < head.size; ++d) keys[d * kKeyBlock + j] = row[d];
+    const float* key = head.k + (first + j) * head.stride;
+    const float* value = head.v + (first + j) * head.stride;
+    float* keys = scratch.keys.data() + j / kPanel * head.size * kPanel + j % kPanel;
+    for (int64_t d = 0; d < head.size; ++d) {
+      keys[d * kPanel] = key[d];
+      scratch.values[static_cast<size_t>((d / kPanel * kKeyBlock + j) * kPanel + d % kPanel)] = value[d];
+    }
   }
 }
 
-void attend(const Head& head, int64_t first_query, int64_t query_end, std::vector<float>& keys, std::vector<float>& o) {
-  keys.resize(static_cast<size_t>(head.size * kKeyBlock));
-  o.assign(static_cast<size_t>(head.size * kQueryBlock), 0.0f);
-  QueryState states[kQueryBlock];
-  for (int64_t i = 0; i < query_end - first_query; ++i) {
-    states[i] = {-std::numeric_limits<float>::infinity(), 0.0f, o.data() + i * head.size};
+/// Brings m to the new maximum of rows [i, i + rows). Keys outside, rows inside: the rows' chains do not wait for each other.
+SDGEN_CLONES void raise_maxima(const float* scores, int64_t i, int64_t rows, int64_t keys, float* m) {
+  for (int64_t j = 0; j < keys; ++j) {
+    for (int64_t r = i; r < i + rows; ++r) m[r] = math::max(m[r], scores[r * kKeyBlock + j]);
   }
-  for (int64_t key = 0; key < head.keys; key += kKeyBlock) {
-    const int64_t in_block = std::min(kKeyBlock, head.keys - key);
-    if (head.causal && key > query_end - 1) break;
-    transpose_block(head, key, in_block, keys.data());
-    for (int64_t query = first_query; query < query_end; ++query) {
-      const int64_t count = head.causal ? std::min(in_block, query - key + 1) : in_block;
-      if (count > 0) add_block(head, query, keys.data(), key, count, states[query - first_query]);
-    }
+}
+
+/// l += p_j in key order, for rows [i, i + rows).
+SDGEN_CLONES void add_powers(const float* scores, int64_t i, int64_t rows, int64_t keys, float* l) {
+  for (int64_t j = 0; j < keys; ++j) {
+    for (int64_t r = i; r < i + rows; ++r) l[r] += scores[r * kKeyBlock + j];
   }
-  for (int64_t query = first_query; query < query_end; ++query) {
-    const QueryState& state = states[query - first_query];
-    const float inverse = 1.0f / state.l;
-    for (int64_t d = 0; d < head.size; ++d) head.out[query * head.stride + d] = state.o[d] * inverse;
+}
+
+/// Turns the scores of rows [i, i + rows) into powers and brings m, l and o to the new maxima.
+void soften(const Head& head, bool first_block, int64_t keys, int64_t i, int64_t rows, Scratch& scratch) {
+  float before[kQueryBlock];
+  std::copy_n(scratch.m.begin() + i, rows, before);
+  raise_maxima(scratch.scores.data(), i, rows, keys, scratch.m.data());
+  for (int64_t r = i; r < i + rows; ++r) {
+    const auto row = static_cast<size_t>(r);
+    const float m = scratch.m[row], old = before[r - i], mc = m * head.c;
+    powers(scratch.scores.data() + r * kKeyBlock, head.c, mc);
+    if (first_block || m == old) continue;
+    const float alpha = math::exp2_f32(old * head.c - mc);
+    scratch.l[row] *= alpha;
+    scale(scratch.o.data() + r * scratch.width, alpha, scratch.width);
+  }
+  add_powers(scratch.scores.data(), i, rows, keys, scratch.l.data());
+}
+
+/// o = fma(p_j, v_j, o) in key order for rows [i, i + rows).
+void weigh(int64_t i, int64_t rows, int64_t keys, Scratch& scratch) {
+  for (int64_t d = 0; d < scratch.width; d += kPanel) {
+    multiply_panel(scratch.scores.data() + i * kKeyBlock, kKeyBlock, rows, scratch.values.data() + d * kKeyBlock, keys,
+                   scratch.o.data() + i * scratch.width + d, scratch.width, Start::kContinue);
+  }
+}
+
+void add_block(const Head& head, int64_t first_query, int64_t queries, int64_t first_key, Scratch& scratch) {
+  const int64_t count = std::min(kKeyBlock, head.keys - first_key);
+  pack_block(head, first_key, count, scratch);
+  for (int64_t j = 0; j < kKeyBlock; j += kPanel) {
+    multiply_panel(head.q + first_query * head.stride, head.stride, queries, scratch.keys.data() + j * head.size, head.size,
+                   scratch.scores.data() + j, kKeyBlock, Start::kStore);
+  }
+  if (!head.causal) {
+    soften(head, first_key == 0, count, 0, queries, scratch);
+    weigh(0, queries, count, scratch);
+    return;
+  }
+  for (int64_t i = 0; i < queries; ++i) {
+    const int64_t seen = std::min(count, first_query + i - first_key + 1);
+    if (seen <= 0) continue;
+    soften(head, first_key == 0, seen, i, 1, scratch);
+    weigh(i, 1, seen, scratch);
+  }
+}
+
+void attend(const Head& head, int64_t first_query, int64_t queries, Scratch& scratch) {
+  std::fill(scratch.o.begin(), scratch.o.end(), 0.0f);
+  std::fill(scratch.l.begin(), scratch.l.end(), 0.0f);
+  std::fill(scratch.m.begin(), scratch.m.end(), -std::numeric_limits<float>::infinity());
+  const int64_t last_key = head.causal ? std::min(head.keys, first_query + queries) : head.keys;
+  for (int64_t key = 0; key < last_key; key += kKeyBlock) add_block(head, first_query, queries, key, scratch);
+  for (int64_t i = 0; i < queries; ++i) {
+    const float inverse = 1.0f / scratch.l[static_cast<size_t>(i)];
+    const float* o = scratch.o.data() + i * scratch.width;
+    float* out = head.out + (first_query + i) * head.stride;
+    for (int64_t d = 0; d < head.size; ++d) out[d] = o[d] * inverse;
   }
 }
 
@@ -115,13 +144,13 @@ void run_op(const AttentionOp& op, const Task& task) {
   const auto c = static_cast<float>(kLog2E / std::sqrt(static_cast<double>(size)));
 
   task.pool.parallel_for(images * op.heads * query_blocks, 1, [&](int64_t begin, int64_t end, int) {
-    std::vector<float> key_block, o;
+    Scratch scratch(size);
     for (int64_t t = begin; t < end; ++t) {
       const int64_t query = t % query_blocks * kQueryBlock, h = t / query_blocks % op.heads, image = t / query_blocks / op.heads;
       const int64_t q_at = image * queries * channels + h * size, k_at = image * keys * channels + h * size;
       const Head head{task.in(0) + q_at, task.in(1) + k_at, task.in(2) + k_at, task.out() + q_at, channels, size, queries, keys, c,
                       op.causal};
-      attend(head, query, std::min(queries, query + kQueryBlock), key_block, o);
+      attend(head, query, std::min(kQueryBlock, queries - query), scratch);
     }
   });
 }

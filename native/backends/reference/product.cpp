@@ -28,13 +28,16 @@ static_assert(kPanel == 2 * kLanes, "a panel is two vectors");
   return value;
 }
 
-/// One chunk of kRows rows and one panel: acc from +0, one fma chain per output, then added to y (or stored).
+/// kRows rows with one panel: one fma chain per output.
 template <int kRows>
 [[gnu::always_inline]] inline void chunk_rows(const float* a, int64_t stride, const float* w, int64_t k, float* y, int64_t ldy,
-                                              bool first) {
+                                              Start start) {
   Lanes acc[kRows][2];
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = Lanes{};
+  for (int r = 0; r < kRows; ++r) {
+    acc[r][0] = start == Start::kContinue ? load(y + r * ldy) : Lanes{};
+    acc[r][1] = start == Start::kContinue ? load(y + r * ldy + kLanes) : Lanes{};
+  }
   for (int64_t i = 0; i < k; ++i) {
     const Lanes left = load(w + i * kPanel), right = load(w + i * kPanel + kLanes);
 #pragma GCC unroll 8
@@ -47,17 +50,17 @@ template <int kRows>
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     float* total = y + r * ldy;
-    const Lanes left = first ? acc[r][0] : load(total) + acc[r][0];
-    const Lanes right = first ? acc[r][1] : load(total + kLanes) + acc[r][1];
+    const Lanes left = start == Start::kAdd ? load(total) + acc[r][0] : acc[r][0];
+    const Lanes right = start == Start::kAdd ? load(total + kLanes) + acc[r][1] : acc[r][1];
     std::memcpy(total, &left, sizeof left);
     std::memcpy(total + kLanes, &right, sizeof right);
   }
 }
 
-SDGEN_CLONES void chunk(const float* a, int64_t stride, int64_t rows, const float* w, int64_t k, float* y, int64_t ldy, bool first) {
+SDGEN_CLONES void multiply(const float* a, int64_t stride, int64_t rows, const float* w, int64_t k, float* y, int64_t ldy, Start start) {
   int64_t r = 0;
-  for (; r + 6 <= rows; r += 6) chunk_rows<6>(a + r * stride, stride, w, k, y + r * ldy, ldy, first);
-  for (; r < rows; ++r) chunk_rows<1>(a + r * stride, stride, w, k, y + r * ldy, ldy, first);
+  for (; r + 6 <= rows; r += 6) chunk_rows<6>(a + r * stride, stride, w, k, y + r * ldy, ldy, start);
+  for (; r < rows; ++r) chunk_rows<1>(a + r * stride, stride, w, k, y + r * ldy, ldy, start);
 }
 
 SDGEN_CLONES void apply_silu(float* x, int64_t count) {
@@ -72,12 +75,16 @@ SDGEN_CLONES void apply_quick_gelu(float* x, int64_t count) {
 
 }  // namespace
 
+void multiply_panel(const float* a, int64_t stride, int64_t rows, const float* panel, int64_t k, float* y, int64_t ldy, Start start) {
+  multiply(a, stride, rows, panel, k, y, ldy, start);
+}
+
 void accumulate(const Stretch& stretch, const Columns& columns, float* y, int64_t ldy, bool first) {
   for (int64_t n = columns.begin; n < columns.end; n += kPanel) {
     const float* panel = columns.packed + (n / kPanel) * columns.k * kPanel + stretch.k_begin * kPanel;
     for (int64_t k = 0; k < stretch.length; k += kChunk) {
-      chunk(stretch.a + k, stretch.stride, stretch.rows, panel + k * kPanel, std::min(kChunk, stretch.length - k),
-            y + (n - columns.begin), ldy, first && k == 0);
+      multiply(stretch.a + k, stretch.stride, stretch.rows, panel + k * kPanel, std::min(kChunk, stretch.length - k),
+               y + (n - columns.begin), ldy, first && k == 0 ? Start::kStore : Start::kAdd);
     }
   }
 }

@@ -29,6 +29,16 @@ struct Columns {
   int64_t k, n, begin, end;
 };
 
+/// Where a chain of fma begins and what becomes of it.
+enum class Start {
+  kStore,     // from +0; y = chain
+  kAdd,       // from +0; y = y + chain
+  kContinue,  // from y;  y = chain
+};
+/// One fma chain over `k` values per output, in ascending order: `rows` rows of a (a[row * stride]) with one panel
+/// [k][kPanel], into y[row * ldy + column].
+void multiply_panel(const float* a, int64_t stride, int64_t rows, const float* panel, int64_t k, float* y, int64_t ldy, Start start);
+
 /// Adds the stretch, in chunks of kChunk, to y[row * ldy + column - begin]; the very first chunk is stored instead.
 /// y has room for whole panels.
 void accumulate(const Stretch& stretch, const Columns& columns, float* y, int64_t ldy, bool first);
