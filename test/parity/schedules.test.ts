@@ -3,7 +3,7 @@ import { findSampler } from '../../src/sampling/samplers.js';
 import { computeSigmas, modelSigmas, type SchedulerName, sigmaToT, tToSigma } from '../../src/sampling/schedules.js';
 import { readSafetensors } from '../support/safetensors.js';
 
-const fixture = readSafetensors(new URL('../fixtures/schedules.safetensors', import.meta.url));
+const fixture = readSafetensors(new URL('../fixtures/k_diffusion_samplers.safetensors', import.meta.url));
 const values = (name: string): number[] => Array.from(fixture.get(name).data);
 const euler = findSampler('Euler');
 
