@@ -20,7 +20,7 @@ struct JsonValue {
 
   /// A number written without fraction and exponent is int64_t where it fits, else uint64_t where that fits. Every
   /// other number (and "-0") is a double, correctly rounded.
-  std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, Array, Object> value = nullptr;
+  std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, Array, Object> value;
 
   const std::string* as_string() const noexcept { return std::get_if<std::string>(&value); }
   const Array* as_array() const noexcept { return std::get_if<Array>(&value); }
