@@ -22,7 +22,7 @@ struct OpenOptions {
   std::string device = "reference";
   std::string precision = "fp32";
   int threads = 0;  // 0: one per physical core
-  ModelOverrides overrides;
+  ModelOverrides overrides = {};
 };
 
 struct DeviceInfo {

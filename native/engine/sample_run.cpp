@@ -122,6 +122,11 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
     if (on_step) on_step({step + 1, run.steps(), denoiser.evaluations(), request.sigmas[static_cast<size_t>(step)]});
   };
   find_sampler(request.sampler)->run(run);
+  // The last step's result meets no further evaluation that would notice.
+  if (!runner.backend().all_finite(vectors.view(x))) {
+    throw Error(ErrorCode::kNonFinite, "the sampler '" + request.sampler +
+                                           "' ended in a value that is not a finite number; a smaller cfgScale may help");
+  }
 
   std::vector<float> nhwc(static_cast<size_t>(vectors.count()));
   vectors.download(x, nhwc.data());

@@ -1,4 +1,5 @@
-// Liveness, then offsets in one arena: largest values first, each at the lowest offset free over its whole life.
+// Liveness, then offsets in one arena: value by value at the lowest offset that is free over its whole life. Which value
+// goes first decides how tight it gets and no order is best for every program: several are tried, the smallest arena kept.
 #include <algorithm>
 
 #include "graph/program.h"
@@ -49,26 +50,55 @@ int64_t lowest_free_offset(const Value& value, const std::vector<const Value*>& 
   return offset;
 }
 
+using Before = bool (*)(const Value& a, const Value& b);
+
+bool larger(const Value& a, const Value& b) { return a.bytes() > b.bytes(); }
+bool larger_area(const Value& a, const Value& b) {
+  const auto area = [](const Value& v) { return static_cast<double>(v.bytes()) * (v.last - v.first + 1); };
+  return area(a) > area(b);
+}
+bool longer(const Value& a, const Value& b) {
+  const int la = a.last - a.first, lb = b.last - b.first;
+  return la != lb ? la > lb : a.bytes() > b.bytes();
+}
+bool earlier(const Value& a, const Value& b) { return a.first < b.first; }
+bool later(const Value& a, const Value& b) { return a.last > b.last; }
+
+/// Places the values in that order; the arena they need.
+int64_t place(std::vector<Value*> values, Before before) {
+  std::stable_sort(values.begin(), values.end(), [&](const Value* a, const Value* b) { return before(*a, *b); });
+  std::vector<const Value*> placed;
+  int64_t arena = 0;
+  for (Value* value : values) {
+    value->offset = lowest_free_offset(*value, placed);
+    placed.push_back(value);
+    arena = std::max(arena, value->offset + aligned(value->bytes()));
+  }
+  return arena;
+}
+
 }  // namespace
 
 void plan_memory(Program& program) {
   find_lives(program);
   program.live_bytes = largest_live_sum(program);
 
-  std::vector<Value*> order;
+  std::vector<Value*> values;
   for (Value& value : program.values) {
     value.offset = -1;
-    if (value.kind == ValueKind::kIntermediate && value.first >= 0) order.push_back(&value);
+    if (value.kind == ValueKind::kIntermediate && value.first >= 0) values.push_back(&value);
   }
-  std::stable_sort(order.begin(), order.end(), [](const Value* a, const Value* b) { return a->bytes() > b->bytes(); });
-
-  std::vector<const Value*> placed;
+  std::vector<int64_t> best;
   program.arena_bytes = 0;
-  for (Value* value : order) {
-    value->offset = lowest_free_offset(*value, placed);
-    placed.push_back(value);
-    program.arena_bytes = std::max(program.arena_bytes, value->offset + aligned(value->bytes()));
+  for (const Before before : {larger, larger_area, longer, earlier, later}) {
+    const int64_t arena = place(values, before);
+    if (!best.empty() && arena >= program.arena_bytes) continue;
+    program.arena_bytes = arena;
+    best.clear();
+    for (const Value* value : values) best.push_back(value->offset);
+    if (arena == program.live_bytes) break;  // nothing can be smaller
   }
+  for (size_t i = 0; i < values.size(); ++i) values[i]->offset = best[i];
 }
 
 }  // namespace sdgen

@@ -21,10 +21,10 @@ struct Resolved {
 };
 
 struct ModelOverrides {
-  std::optional<PredictionType> prediction_type;
-  std::optional<int64_t> text_heads;
-  std::optional<int64_t> unet_heads;
-  std::optional<double> scale_factor;
+  std::optional<PredictionType> prediction_type = std::nullopt;
+  std::optional<int64_t> text_heads = std::nullopt;
+  std::optional<int64_t> unet_heads = std::nullopt;
+  std::optional<double> scale_factor = std::nullopt;
 };
 
 struct TextConfig {

@@ -26,6 +26,14 @@ void* allocate(size_t size, size_t alignment) {
 
 void* operator new(size_t size) { return allocate(size, 1); }
 void* operator new(size_t size, std::align_val_t alignment) { return allocate(size, static_cast<size_t>(alignment)); }
+// Also the nothrow form, which std::stable_sort takes: all that is freed by the functions below must come from here.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size, 1);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
