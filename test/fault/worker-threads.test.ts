@@ -57,9 +57,9 @@ async function runAlone(script: string, ...flags: string[]) {
 /** Starts a worker thread on `body`; resolves when it has posted something. */
 const IN_THREAD = `
   const { Worker } = require('node:worker_threads');
+  const begin = (body) => new Worker(process.env.PRELUDE + ";(async () => {" + body + "})();", { eval: true });
   const thread = (body) => new Promise((resolve, reject) => {
-    const source = process.env.PRELUDE + ";(async () => {" + body + "})();";
-    const worker = new Worker(source, { eval: true });
+    const worker = begin(body);
     worker.once('error', reject);
     worker.once('message', () => resolve(worker));
   });
@@ -96,7 +96,8 @@ it('process.exit() in a worker thread, and its uncaught errors, end it alone', a
   const script = `${IN_THREAD}
     const mine = await addon.openModel(options);
     for (const end of ['process.exit(5)', 'setImmediate(() => { throw new Error("ended") })']) {
-      const worker = await thread(start + 'parentPort.postMessage(0);' + end);
+      // Listened to from the start: its end may overtake a message.
+      const worker = begin(start + end);
       worker.on('error', (error) => console.log(error.message));
       await new Promise((resolve) => worker.on('exit', (code) => resolve(console.log(code))));
     }
