@@ -2,8 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ioError } from '../image/atomic-write.js';
 import { type ImageInfo, readImageInfo } from '../image/codec.js';
-import { parseInfotext } from '../image/infotext.js';
 import { FailureError } from '../request/errors.js';
+import { pictureParameters } from '../runtime/picture-parameters.js';
 import { EXIT } from './failure.js';
 import type { Flags } from './flags.js';
 import { type Io, writeAll } from './io.js';
@@ -26,7 +26,8 @@ async function readImage(path: string): Promise<Buffer> {
   });
 }
 
-async function inspect(path: string): Promise<ImageInfo & { readonly bytes: number }> {
+/** @throws FailureError naming the path */
+export async function inspectImage(path: string): Promise<ImageInfo & { readonly bytes: number }> {
   const bytes = await readImage(path);
   try {
     return { ...(await readImageInfo(bytes)), bytes: bytes.length };
@@ -37,15 +38,14 @@ async function inspect(path: string): Promise<ImageInfo & { readonly bytes: numb
 }
 
 function document(file: string, info: ImageInfo & { readonly bytes: number }) {
-  const text = info.texts.find(({ keyword }) => keyword === 'parameters')?.text;
-  const parsed = text === undefined ? undefined : parseInfotext(text);
+  const parsed = pictureParameters(info);
   return {
     file,
     format: info.format,
     width: info.width,
     height: info.height,
     bytes: info.bytes,
-    infotext: text ?? null,
+    infotext: parsed?.text ?? null,
     prompt: parsed?.prompt ?? null,
     negativePrompt: parsed?.negativePrompt ?? null,
     parameters: Object.fromEntries(parsed?.parameters ?? []),
@@ -54,13 +54,13 @@ function document(file: string, info: ImageInfo & { readonly bytes: number }) {
 }
 
 /** Control characters of a stranger's text would steer the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}]/gu, (character) => (character === '\n' || character === '\t' ? character : '�'));
 }
 
 /** @returns the exit code; throws FailureError for what is no image */
 export async function runInfo(image: string, flags: Flags, io: Io): Promise<number> {
-  const facts = document(image, await inspect(resolve(io.cwd, image)));
+  const facts = document(image, await inspectImage(resolve(io.cwd, image)));
   if (flags.values.json === true) {
     await writeAll(io.stdout, `${JSON.stringify(facts, null, 2)}\n`);
     return EXIT.ok;

@@ -1,11 +1,13 @@
+import { resolve } from 'node:path';
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore } from '../context/options.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
+import { pictureParameters } from '../runtime/picture-parameters.js';
 import { ProcessingRunner, type RunSettings } from '../runtime/processing-runner.js';
-import { openSink } from './destination.js';
+import { formatOfOutput, openSink } from './destination.js';
 import { EXIT, warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
 import { Interrupt } from './interrupt.js';
@@ -13,7 +15,9 @@ import { type Io, writeAll } from './io.js';
 import { DEFAULT_FOLDER } from './options.js';
 import { createProgress } from './progress.js';
 import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
+import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
+import { takeOver } from './take-over.js';
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -49,14 +53,41 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
   }
 }
 
+/**
+ * The flags with what `--from`'s picture says for those that the command line leaves open; a picture's word counts for
+ * more than the environment's. What has no place here is told on stderr.
+ */
+async function withPicture(flags: Flags, io: Io): Promise<Flags> {
+  const from = flags.values.from;
+  if (typeof from !== 'string') return flags;
+  const picture = pictureParameters(await inspectImage(resolve(io.cwd, from)));
+  if (picture === undefined || picture.parameters.size === 0) {
+    throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
+  }
+  const { fields, model, left } = takeOver(picture);
+  const open = Object.entries({ ...fields, ...(model === undefined ? {} : { model }) }).filter(
+    ([field]) => flags.origins[field] !== 'flag',
+  );
+  const taken = new Set(open.map(([field]) => field));
+  if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
+  return {
+    ...flags,
+    values: { ...flags.values, ...Object.fromEntries(open) },
+    nameOf: (field) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
+  };
+}
+
 /** @returns the exit code; throws UsageError and FailureError */
-export async function runTextToImage(flags: Flags, io: Io): Promise<number> {
+export async function runTextToImage(given: Flags, io: Io): Promise<number> {
+  const flags = await withPicture(given, io);
   const { values } = flags;
   if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   if (values.json === true && values.output === '-') {
     throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
   }
-  const request = pick(values, Object.keys(textToImageSchema.shape));
+  const output = String(values.output ?? DEFAULT_FOLDER);
+  const format = values.format ?? (await formatOfOutput(output, io.cwd));
+  const request = pick({ ...values, format }, Object.keys(textToImageSchema.shape));
   const commandOptions = readCommandOptions(flags, io);
   const provider = new CachedModelProvider({
     cacheFolder: cacheFolder(io.env),

@@ -1,12 +1,14 @@
 import { FailureError } from '../request/errors.js';
-import { insertPngTexts, isPng, type PngText, readPngHeader, readPngTexts } from './png-metadata.js';
+import type { ImageFormat } from '../request/limits.js';
+import { buildExif, readUserComment } from './exif.js';
+import { insertPngExif, insertPngTexts, isPng, type PngText, readPngHeader, readPngTexts } from './png-metadata.js';
 
 export interface ImageInfo {
   /** "png", "jpeg", "webp", … */
   readonly format: string;
   readonly width: number;
   readonly height: number;
-  /** The texts of a PNG; empty for other formats. */
+  /** The texts of a PNG; for other formats the EXIF comment as `parameters`, where there is one. */
   readonly texts: readonly PngText[];
 }
 
@@ -45,6 +47,29 @@ export async function encodePng(
 }
 
 /**
+ * RGB8 pixels as a file of `format` that carries `parameters`: a PNG's text, the others' EXIF comment.
+ * @param quality 1 … 100, of the formats that lose
+ * @throws as `encodePng`
+ */
+export async function encodePicture(
+  picture: { readonly rgb: Uint8Array; readonly width: number; readonly height: number },
+  options: { readonly format: ImageFormat; readonly quality: number; readonly parameters: string },
+): Promise<Buffer> {
+  const { rgb, width, height } = picture;
+  const { format, quality, parameters } = options;
+  if (format === 'png') return encodePng(rgb, width, height, [{ keyword: 'parameters', text: parameters }]);
+  // sharp itself would reduce the comment to ASCII: it keeps a block that is there.
+  const carrier = insertPngExif(await encodePng(rgb, width, height), buildExif(parameters));
+  const sharp = await loadSharp();
+  try {
+    return await sharp(carrier, { limitInputPixels: false }).keepExif()[format]({ quality }).toBuffer();
+  } catch (cause) {
+    const what = `a picture of ${width} x ${height} pixels as ${format}`;
+    throw new FailureError('E_IO', `cannot encode ${what}: ${reason(cause)}`, { cause });
+  }
+}
+
+/**
  * Format, size and texts of an image file's bytes, without decoding its pixels.
  * @throws FailureError E_IMAGE_FORMAT when the bytes are no image, or a damaged PNG.
  */
@@ -53,8 +78,14 @@ export async function readImageInfo(bytes: Uint8Array): Promise<ImageInfo> {
   if (bytes.length === 0) throw new FailureError('E_IMAGE_FORMAT', 'not an image: the file is empty');
   const sharp = await loadSharp();
   try {
-    const { format, width, height } = await sharp(bytes).metadata();
-    return { format, width, height, texts: [] };
+    const { format, width, height, exif, compression } = await sharp(bytes).metadata();
+    const text = exif === undefined ? undefined : readUserComment(exif);
+    return {
+      format: format === 'heif' && compression === 'av1' ? 'avif' : format,
+      width,
+      height,
+      texts: text === undefined ? [] : [{ keyword: 'parameters', text }],
+    };
   } catch (cause) {
     throw new FailureError('E_IMAGE_FORMAT', `not an image that can be read: ${reason(cause)}`, { cause });
   }

@@ -23,13 +23,13 @@ export async function nextNumber(folder: string): Promise<number> {
 }
 
 /** "00001-42.png". */
-export function pictureName(number: number, seed: number): string {
-  return `${String(number).padStart(5, '0')}-${seed}.png`;
+export function pictureName(number: number, seed: number, extension = '.png'): string {
+  return `${String(number).padStart(5, '0')}-${seed}${extension}`;
 }
 
 /** "grid-0001.png". */
-export function gridName(number: number): string {
-  return `grid-${String(number).padStart(4, '0')}.png`;
+export function gridName(number: number, extension = '.png'): string {
+  return `grid-${String(number).padStart(4, '0')}${extension}`;
 }
 
 /** The name of picture `index` (1 … total) where one was asked for: x.png of three is x-1.png, x-2.png, x-3.png. */

@@ -72,6 +72,14 @@ export function insertPngTexts(png: Uint8Array, texts: readonly PngText[]): Buff
   return Buffer.concat([bytes.subarray(0, header.end), ...texts.map(textChunk), bytes.subarray(header.end)]);
 }
 
+/** The PNG with an EXIF block right after its header. @throws FailureError E_IMAGE_FORMAT when the bytes are no PNG */
+export function insertPngExif(png: Uint8Array, exif: Uint8Array): Buffer {
+  const header = chunks(png).next().value;
+  if (header === undefined) throw broken('it has no header');
+  const bytes = asBuffer(png);
+  return Buffer.concat([bytes.subarray(0, header.end), chunk('eXIf', [asBuffer(exif)]), bytes.subarray(header.end)]);
+}
+
 /** Yields each chunk up to IEND, the first of which is a sound IHDR; lengths and checksums are verified on the way. */
 function* chunks(png: Uint8Array): Generator<PngChunk, undefined> {
   const bytes = asBuffer(png);

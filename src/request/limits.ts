@@ -17,6 +17,8 @@ export const DEFAULTS = {
   clipSkip: 1,
   rng: 'gpu',
   grid: false,
+  format: 'png',
+  quality: 80,
 } as const;
 
 export const LIMITS = {
@@ -31,12 +33,17 @@ export const LIMITS = {
   batchSize: { min: 1, max: 64 },
   clipSkip: { min: 1, max: 12 },
   seed: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  quality: { min: 1, max: 100 },
   threads: { min: 1, max: 1024 },
 } as const;
 
 /** Where the noise comes from: the webui's GPU stream (Philox) or torch's CPU generator. */
 export const NOISE_NAMES = ['gpu', 'cpu'] as const;
 export type NoiseName = (typeof NOISE_NAMES)[number];
+
+/** File formats of pictures. */
+export const FORMAT_NAMES = ['png', 'jpeg', 'webp', 'avif'] as const;
+export type ImageFormat = (typeof FORMAT_NAMES)[number];
 
 /** Devices and precisions that have a name here, built or not. */
 export const DEVICE_NAMES = ['auto', 'reference', 'cpu', 'cuda'] as const;

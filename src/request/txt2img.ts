@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type FieldNaming, parseWith } from './describe.js';
-import { DEFAULTS, LIMITS, NOISE_NAMES } from './limits.js';
+import { DEFAULTS, FORMAT_NAMES, LIMITS, NOISE_NAMES } from './limits.js';
 
 function whole(range: { readonly min: number; readonly max: number }, what = 'a whole number') {
   return z.number().int().min(range.min).max(range.max).describe(`${what} from ${range.min} to ${range.max}`);
@@ -57,6 +57,12 @@ export const textToImageSchema = z.strictObject({
     .describe(`one of ${NOISE_NAMES.join(', ')}`)
     .default(DEFAULTS.rng),
   grid: z.boolean().describe('true or false').default(DEFAULTS.grid),
+  format: z
+    .enum(FORMAT_NAMES)
+    .describe(`one of ${FORMAT_NAMES.join(', ')}`)
+    .default(DEFAULTS.format),
+  /** Of the formats that lose: all but PNG. */
+  quality: whole(LIMITS.quality).default(DEFAULTS.quality),
 });
 
 /** A request with every default filled in. */

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, open, rm, stat } from 'node:fs/promises';
-import { dirname, join, parse, resolve } from 'node:path';
+import { dirname, extname, join, parse, resolve } from 'node:path';
 import { ioError, makeFolder, writeFileAtomic } from '../image/atomic-write.js';
 import { gridName, nextNumber, numbered, pictureName } from '../image/filename.js';
-import { FailureError } from '../request/errors.js';
-import type { EncodedPicture, PictureSink, SavedPictures } from './picture-sink.js';
+import { extensionOf, formatOfExtension } from '../image/formats.js';
+import { FailureError, UsageError } from '../request/errors.js';
+import type { ImageFormat } from '../request/limits.js';
+import type { EncodedPicture, PictureSink, SavedPictures, SinkRun } from './picture-sink.js';
 
 /** A folder whose pictures are numbered, or the file's name for the first (and the stem for several). */
 export type Destination =
@@ -60,10 +62,16 @@ export class FileSink implements PictureSink {
     this.#force = options.force;
   }
 
-  async check(run: { readonly seeds: readonly number[]; readonly grid: boolean }): Promise<void> {
+  async check(run: SinkRun): Promise<void> {
     const { kind, path } = this.#destination;
     await requireWritable(resolve(this.#cwd, kind === 'folder' ? path : dirname(path)));
     if (kind === 'folder') return;
+    if (formatOfExtension(extname(path)) !== run.format) {
+      throw new UsageError(
+        `format ${run.format} is written to names in ${extensionOf(run.format)}, not ${path}`,
+        'format',
+      );
+    }
     const names = run.seeds.map((_, i) => numbered(path, i + 1, run.seeds.length));
     for (const name of run.grid ? [...names, gridBeside(path)] : names) await this.#requireFree(name);
   }
@@ -82,11 +90,14 @@ export class FileSink implements PictureSink {
         paths.push(
           kind === 'folder'
             ? await this.#writeNumbered(path, picture)
-            : await this.#write(numbered(path, picture.index + 1, pictures.length), picture.png, this.#force),
+            : await this.#write(numbered(path, picture.index + 1, pictures.length), picture.data, this.#force),
         );
       }
       signal.throwIfAborted();
-      return { paths, gridPath: grid === undefined ? undefined : await this.#writeGrid(grid) };
+      return {
+        paths,
+        gridPath: grid === undefined ? undefined : await this.#writeGrid(grid, pictures[0]?.format ?? 'png'),
+      };
     } catch (error) {
       throw await this.#giveUp(error, paths, pictures.length, signal);
     }
@@ -122,18 +133,22 @@ export class FileSink implements PictureSink {
     for (;;) {
       const number = await nextNumber(resolve(this.#cwd, folder));
       try {
-        return await this.#write(join(folder, pictureName(number, picture.seed)), picture.png, false);
+        return await this.#write(
+          join(folder, pictureName(number, picture.seed, extensionOf(picture.format))),
+          picture.data,
+          false,
+        );
       } catch (error) {
         if (!(error instanceof FailureError) || error.code !== 'E_EXISTS') throw error;
       }
     }
   }
 
-  async #writeGrid(grid: Uint8Array): Promise<string> {
+  async #writeGrid(grid: Uint8Array, format: ImageFormat): Promise<string> {
     const { kind, path } = this.#destination;
     if (kind === 'file') return this.#write(gridBeside(path), grid, this.#force);
     for (let number = 1; number <= MAX_GRIDS; number += 1) {
-      const name = join(path, gridName(number));
+      const name = join(path, gridName(number, extensionOf(format)));
       if (await exists(resolve(this.#cwd, name))) continue;
       try {
         return await this.#write(name, grid, false);

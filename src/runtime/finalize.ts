@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import { shortHash } from '../checkpoints/hash.js';
 import { VERSION } from '../context/version.js';
-import { encodePng } from '../image/codec.js';
+import { encodePicture } from '../image/codec.js';
 import { makeGrid } from '../image/grid.js';
 import { formatInfotext } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
+import type { TextToImageRequest } from '../request/txt2img.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
 import type { EncodedPicture, PictureSink } from './picture-sink.js';
 import type { PreparedRun } from './prepare.js';
 import type { ProfileRow } from './profile.js';
 
 export interface FinishedImage extends GeneratedImage {
-  /** The text a PNG carries as `parameters`. */
+  /** The text the file carries as `parameters`. */
   readonly infotext: string;
   /** Where it was saved, and the SHA-256 of that file; undefined without a sink. */
   readonly path: string | undefined;
@@ -78,24 +79,33 @@ export function describePicture(plan: GenerationPlan, seed: number): string {
   });
 }
 
-const parameters = (text: string) => [{ keyword: 'parameters', text }];
+type FileOptions = Pick<TextToImageRequest, 'format' | 'quality'>;
 
-async function encodeAll(images: readonly GeneratedImage[], infotexts: readonly string[]): Promise<EncodedPicture[]> {
+async function encodeAll(
+  images: readonly GeneratedImage[],
+  infotexts: readonly string[],
+  { format, quality }: FileOptions,
+): Promise<EncodedPicture[]> {
   const encoded: EncodedPicture[] = [];
   for (const [i, image] of images.entries()) {
-    const png = await encodePng(image.pixels, image.width, image.height, parameters(infotexts[i] ?? ''));
-    encoded.push({ index: image.index, seed: image.seed, png });
+    const options = { format, quality, parameters: infotexts[i] ?? '' };
+    const data = await encodePicture({ rgb: image.pixels, width: image.width, height: image.height }, options);
+    encoded.push({ index: image.index, seed: image.seed, format, data });
   }
   return encoded;
 }
 
-async function encodeGrid(images: readonly GeneratedImage[], infotext: string): Promise<Uint8Array> {
+async function encodeGrid(
+  images: readonly GeneratedImage[],
+  parameters: string,
+  { format, quality }: FileOptions,
+): Promise<Uint8Array> {
   const sheet = makeGrid(images.map(({ pixels, width, height }) => ({ data: pixels, width, height })));
-  return encodePng(sheet.data, sheet.width, sheet.height, parameters(infotext));
+  return encodePicture({ rgb: sheet.data, width: sheet.width, height: sheet.height }, { format, quality, parameters });
 }
 
 /**
- * Infotext, PNG, saving, metrics.
+ * Infotext, files, saving, metrics.
  * @throws FailureError from the sink; the abort's reason when the run is interrupted before or while saving
  */
 export async function finalizeRun(input: FinalizeInput): Promise<GenerationResult> {
@@ -105,9 +115,9 @@ export async function finalizeRun(input: FinalizeInput): Promise<GenerationResul
   let hashes: string[] = [];
   const saved = await metrics.time('save', async () => {
     if (sink === undefined) return undefined;
-    const pictures = await encodeAll(images, infotexts);
-    const grid = request.grid ? await encodeGrid(images, infotexts[0] ?? '') : undefined;
-    hashes = pictures.map(({ png }) => createHash('sha256').update(png).digest('hex'));
+    const pictures = await encodeAll(images, infotexts, request);
+    const grid = request.grid ? await encodeGrid(images, infotexts[0] ?? '', request) : undefined;
+    hashes = pictures.map(({ data }) => createHash('sha256').update(data).digest('hex'));
     context.state.signal.throwIfAborted();
     return sink.save(pictures, grid, context.state.signal);
   });

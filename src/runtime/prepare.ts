@@ -53,6 +53,8 @@ export interface PreparedRun {
   readonly planSha256: string;
   readonly estimate: Estimate;
   readonly memory: MemoryNeed;
+  /** The grid's size in pixels, where one was asked for. */
+  readonly sheet: PixelSize | undefined;
 }
 
 interface PixelSize {
@@ -126,5 +128,5 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
   const plan = planTextToImage(request, context, batches, parts.tokenizer());
-  return { request, context, plan, planSha256: hashPlan(plan), ...estimateRun(plan, context, sheet) };
+  return { request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
 }

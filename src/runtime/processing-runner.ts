@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
 import type { CommandOptions } from '../context/runtime-context.js';
+import { requireEncodable } from '../image/formats.js';
 import type { OpProfile } from '../native/types.js';
 import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
 import type { RandomInteger } from '../pipeline/seeds.js';
 import { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
-import { finalizeRun, type GenerationResult } from './finalize.js';
+import { describePicture, finalizeRun, type GenerationResult } from './finalize.js';
 import { availableMemory, requireMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
@@ -147,7 +148,11 @@ export class ProcessingRunner {
 
   /** Refuses what cannot be kept or cannot fit, before anything is allocated. */
   async #admit(prepared: PreparedRun, settings: RunSettings): Promise<void> {
-    await settings.sink?.check({ seeds: prepared.plan.batches.flat(), grid: prepared.request.grid });
+    const { plan, request, sheet } = prepared;
+    const seeds = plan.batches.flat();
+    if (settings.sink !== undefined)
+      requireEncodable(request.format, sheet ?? plan, describePicture(plan, seeds[0] ?? 0));
+    await settings.sink?.check({ seeds, grid: request.grid, format: request.format });
     requireMemory(prepared.memory, await (this.#parts.availableMemory ?? availableMemory)());
   }
 

@@ -48,6 +48,34 @@ describe('txt2img on the real engine', () => {
     expect(await pixels('--seed', '8')).not.toBe(first);
   });
 
+  it.each(['png', 'jpg', 'webp', 'avif'])('makes the same pixels again from a .%s picture', async (extension) => {
+    const output = ['--output', `first.${extension}`];
+    const first = await box.run([
+      ...short,
+      '-n',
+      'blur',
+      '--sampler',
+      'Euler',
+      '--clip-skip',
+      '2',
+      '--json',
+      ...output,
+    ]);
+    const again = ['txt2img', '--from', `first.${extension}`, '--json'];
+    const second = await box.run(again);
+    expect(second.code, second.err).toBe(0);
+    const hash = (out: string): string => JSON.parse(out).files[0].pixelSha256;
+    expect(hash(second.out)).toBe(hash(first.out));
+    expect(hash((await box.run([...again, '--seed', '8'])).out)).not.toBe(hash(first.out));
+  });
+
+  it('refuses a format that the name contradicts, and takes it from --format otherwise', async () => {
+    const refused = await box.run([...short, '--format', 'webp', '--output', 'a.png']);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.err).toContain('format webp is written to names in .webp, not a.png');
+    expect((await box.run([...short, '--format', 'jpeg', '-q'])).out).toBe('outputs/00001-7.jpg\n');
+  });
+
   it('profiles every part', async () => {
     const { out } = await box.run([...short, '--profile', '--json']);
     const { profile, timings } = JSON.parse(out);

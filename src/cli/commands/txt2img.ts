@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DEFAULTS, DEVICE_NAMES, LIMITS, PRECISION_NAMES } from '../../request/limits.js';
+import { DEFAULTS, DEVICE_NAMES, FORMAT_NAMES, LIMITS, PRECISION_NAMES } from '../../request/limits.js';
 import { builtSamplers } from '../../sampling/samplers.js';
 import { builtSchedulers } from '../../sampling/schedules.js';
 import { readFlags } from '../flags.js';
@@ -35,6 +35,7 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .optionsGroup('Picture:')
     .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
     .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
+    .addOption(textFlag('--from <image>', "take over a picture's parameters; other flags win"))
     .addOption(numberFlag('--steps <n>', 'sampling steps', DEFAULTS.steps))
     .addOption(textFlag('--sampler <name>', builtSamplers().join(', '), DEFAULTS.sampler))
     .addOption(textFlag('--scheduler <name>', builtSchedulers().join(', '), DEFAULTS.scheduler))
@@ -56,7 +57,11 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
   for (const option of overrideFlags()) command.addOption(option);
   command
     .optionsGroup('Output:')
-    .addOption(textFlag('-o, --output <file|dir|->', 'x.png, a folder, or - for standard output', `${DEFAULT_FOLDER}/`))
+    .addOption(
+      textFlag('-o, --output <file|dir|->', 'x.png (.jpg, .webp, .avif), a folder, or -', `${DEFAULT_FOLDER}/`),
+    )
+    .addOption(textFlag('--format <name>', FORMAT_NAMES.join(', '), "the output's extension, else png"))
+    .addOption(numberFlag('--quality <n>', 'of jpeg, webp and avif, 1 to 100', DEFAULTS.quality))
     .addOption(switchFlag('--grid', 'also write all pictures on one sheet'))
     .addOption(switchFlag('--force', 'replace existing files'))
     .addOption(switchFlag('--json', 'print one JSON document on standard output'))

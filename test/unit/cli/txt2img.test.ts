@@ -204,7 +204,7 @@ describe('what stands in the way of a picture', () => {
   it.each([
     ['a folder that is a file', 'models/one.safetensors/x.png', 'is not a folder'],
     ['a system folder', '/proc/sdgen/x.png', 'cannot write into /proc'],
-    ['another format', 'x.jpg', 'must end in .png'],
+    ['another format', 'x.gif', 'must end in .png, .jpg, .webp or .avif'],
     ['another file', 'models/one.safetensors', 'is a file of another kind'],
   ])('refuses %s as output', async (_, output, message) => {
     const engine = createFakeEngine();

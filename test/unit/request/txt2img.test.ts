@@ -33,6 +33,8 @@ describe('parseTextToImage', () => {
       clipSkip: 1,
       rng: 'gpu',
       grid: false,
+      format: 'png',
+      quality: 80,
     });
     expect(Object.isFrozen(request)).toBe(true);
   });

@@ -12,7 +12,8 @@ afterEach(() => rm(cwd, { recursive: true, force: true }));
 
 const sink = (kind: Destination['kind'], path: string, force = false) => new FileSink({ kind, path }, { cwd, force });
 const never = new AbortController().signal;
-const pictures = (...seeds: number[]) => seeds.map((seed, index) => ({ index, seed, png: Buffer.from(`${seed}`) }));
+const pictures = (...seeds: number[]) =>
+  seeds.map((seed, index) => ({ index, seed, format: 'png' as const, data: Buffer.from(`${seed}`) }));
 
 describe('FileSink', () => {
   it('gives two runs at once different numbers', async () => {
@@ -37,7 +38,7 @@ describe('FileSink', () => {
     await writeFile(join(cwd, 'y-grid.png'), '');
     await mkdir(join(cwd, 'z.png'));
     const check = (path: string, seeds: number[], grid = false, force = false) =>
-      sink('file', path, force).check({ seeds, grid });
+      sink('file', path, force).check({ seeds, grid, format: 'png' });
     await check('x.png', [1]);
     await expect(check('x.png', [1, 2])).rejects.toThrow('x-2.png exists; use --force to replace it');
     await check('x.png', [1, 2], false, true);
@@ -51,7 +52,7 @@ describe('FileSink', () => {
 
   it('does not touch a file that appears after the check', async () => {
     const files = sink('file', 'x.png');
-    await files.check({ seeds: [1], grid: false });
+    await files.check({ seeds: [1], grid: false, format: 'png' });
     await writeFile(join(cwd, 'x.png'), 'other');
     await expect(files.save(pictures(1), undefined, never)).rejects.toMatchObject({ code: 'E_EXISTS' });
     expect(await readFile(join(cwd, 'x.png'), 'utf8')).toBe('other');

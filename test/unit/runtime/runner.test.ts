@@ -258,10 +258,10 @@ describe('an interrupted run', () => {
       save: (pictures, grid, signal) => {
         const slow = pictures.map((picture) => ({
           ...picture,
-          get png() {
+          get data() {
             saved += 1;
             if (saved === 2) controller.abort();
-            return picture.png;
+            return picture.data;
           },
         }));
         return files.save(slow, grid, signal);

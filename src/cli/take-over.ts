@@ -1,0 +1,62 @@
+import type { PictureParameters } from '../runtime/picture-parameters.js';
+import { toNumber } from './flags.js';
+
+/** What a picture's parameters give a request, and what of them has no place in one. */
+export interface TakenOver {
+  /** Fields of a `TextToImageInput`. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** A model's name; never a path, which a stranger's picture must not choose. */
+  readonly model: string | undefined;
+  /** "Key: value" of what counts for the pixels and cannot be taken over. */
+  readonly left: readonly string[];
+}
+
+const NOISES: Readonly<Record<string, string>> = { GPU: 'gpu', NV: 'gpu', CPU: 'cpu' };
+
+const text = (value: string): string => value;
+const number = (value: string): number | undefined => {
+  const read = toNumber(value);
+  return typeof read === 'number' ? read : undefined;
+};
+const noise = (value: string): string | undefined => (Object.hasOwn(NOISES, value) ? NOISES[value] : undefined);
+
+const READERS: readonly (readonly [key: string, field: string, read: (value: string) => unknown])[] = [
+  ['Steps', 'steps', number],
+  ['Sampler', 'sampler', text],
+  ['Schedule type', 'scheduler', text],
+  ['CFG scale', 'cfgScale', number],
+  ['Seed', 'seed', number],
+  ['Size-1', 'width', number],
+  ['Size-2', 'height', number],
+  ['Clip skip', 'clipSkip', number],
+  ['RNG', 'rng', noise],
+];
+
+/** Keys that say who and where, not what. */
+const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device', 'Precision']);
+/** Keys that older webuis' behaviour adds to those that are written. */
+const QUIRKS = ['Old prompt editing timelines', 'Pad conds v0', 'Downcast alphas_cumprod'];
+/** Values that say that nothing was done. */
+const HARMLESS: Readonly<Record<string, string>> = {
+  Emphasis: 'Original',
+  'VAE Encoder': 'Full',
+  'VAE Decoder': 'Full',
+};
+
+export function takeOver(picture: PictureParameters): TakenOver {
+  const { complete, parameters } = picture;
+  const fields: Record<string, unknown> = { prompt: picture.prompt, negativePrompt: picture.negativePrompt };
+  const done = new Set(FACTS);
+  for (const [key, field, read] of READERS) {
+    const value = complete.get(key);
+    const taken = value === undefined ? undefined : read(value);
+    if (taken === undefined) continue;
+    fields[field] = taken;
+    done.add(key);
+  }
+  const left = [...parameters.keys(), ...QUIRKS.filter((key) => complete.has(key))]
+    .filter((key) => !done.has(key) && HARMLESS[key] !== complete.get(key))
+    .map((key) => `${key}: ${complete.get(key)}`);
+  const model = parameters.get('Model') ?? '';
+  return { fields, model: /^[^/\\\0]{1,200}$/.test(model) ? model : undefined, left: [...new Set(left)] };
+}

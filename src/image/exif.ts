@@ -1,0 +1,98 @@
+/**
+ * The EXIF block in which JPEG, WebP and AVIF carry a picture's parameters: a big-endian TIFF of one IFD that points to
+ * one Exif IFD with a UserComment of 8 bytes that name the encoding, then the text (Exif 2.32, 4.6.5).
+ */
+
+const EXIF_POINTER = 0x8769;
+const USER_COMMENT = 0x9286;
+const UNDEFINED = 7;
+const LONG = 4;
+const ENTRY_BYTES = 12;
+/** Where the comment starts: header, count, entry, next; twice count, entry and next. */
+const HEAD_BYTES = 44;
+
+const UNICODE = Buffer.from('UNICODE\0', 'latin1');
+const ASCII = Buffer.from('ASCII\0\0\0', 'latin1');
+const UNNAMED = Buffer.alloc(8);
+const JPEG_PREFIX = Buffer.from('Exif\0\0', 'latin1');
+
+/** More entries than any camera writes; the rest is not looked at. */
+const MAX_ENTRIES = 512;
+/** A longer comment is no picture's parameters. */
+const MAX_COMMENT_BYTES = 16 * 1024 * 1024;
+
+/** The block for `text`, in UTF-16BE: byte for byte what Python's piexif writes. */
+export function buildExif(text: string): Buffer {
+  const body = Buffer.from(text, 'utf16le').swap16();
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.write('MM\0*', 0, 'latin1');
+  head.writeUInt32BE(8, 4);
+  writeEntry(head, 8, [EXIF_POINTER, LONG, 1, 26]);
+  writeEntry(head, 26, [USER_COMMENT, UNDEFINED, UNICODE.length + body.length, HEAD_BYTES]);
+  return Buffer.concat([head, UNICODE, body]);
+}
+
+/** An IFD of one entry and no next one. */
+function writeEntry(target: Buffer, at: number, [tag, type, count, value]: readonly [number, number, number, number]) {
+  target.writeUInt16BE(1, at);
+  target.writeUInt16BE(tag, at + 2);
+  target.writeUInt16BE(type, at + 4);
+  target.writeUInt32BE(count, at + 6);
+  target.writeUInt32BE(value, at + 10);
+}
+
+/**
+ * The UserComment of a block in either byte order, with or without "Exif\0\0" before it; undefined where there is none
+ * or the block is damaged. Reads nothing outside the block.
+ */
+export function readUserComment(exif: Uint8Array): string | undefined {
+  let tiff = Buffer.from(exif.buffer, exif.byteOffset, exif.byteLength);
+  while (tiff.subarray(0, JPEG_PREFIX.length).equals(JPEG_PREFIX)) tiff = tiff.subarray(JPEG_PREFIX.length);
+  if (tiff.length < 8) return undefined;
+  const order = tiff.toString('latin1', 0, 4);
+  if (order !== 'MM\0*' && order !== 'II*\0') return undefined;
+  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
+  const little = order.startsWith('I');
+  const pointer = findEntry(view, view.getUint32(4, little), EXIF_POINTER, little);
+  if (pointer === undefined) return undefined;
+  const entry = findEntry(view, view.getUint32(pointer + 8, little), USER_COMMENT, little);
+  if (entry === undefined) return undefined;
+  const length = view.getUint32(entry + 4, little);
+  const offset = view.getUint32(entry + 8, little);
+  // Up to four bytes stand in the entry itself: too few for a comment.
+  if (length < UNICODE.length || length > MAX_COMMENT_BYTES || offset + length > tiff.length) return undefined;
+  return decodeComment(tiff.subarray(offset, offset + length));
+}
+
+/** Where the entry with `tag` starts in the IFD at `ifd`; 12 bytes can be read there. */
+function findEntry(view: DataView, ifd: number, tag: number, little: boolean): number | undefined {
+  if (ifd + 2 > view.byteLength) return undefined;
+  const count = Math.min(view.getUint16(ifd, little), MAX_ENTRIES);
+  for (let i = 0; i < count; i += 1) {
+    const entry = ifd + 2 + i * ENTRY_BYTES;
+    if (entry + ENTRY_BYTES > view.byteLength) return undefined;
+    if (view.getUint16(entry, little) === tag) return entry;
+  }
+  return undefined;
+}
+
+function decodeComment(comment: Buffer): string | undefined {
+  const encoding = comment.subarray(0, 8);
+  const body = comment.subarray(8);
+  if (encoding.equals(UNICODE)) return decodeUtf16(body);
+  if (encoding.equals(ASCII) || encoding.equals(UNNAMED)) return body.toString('utf8').replace(/\0+$/, '');
+  return undefined;
+}
+
+/** Exif leaves the byte order open: a mark decides, else the side on which the zero bytes of Latin letters are. */
+function decodeUtf16(body: Buffer): string {
+  const even = Buffer.from(body.subarray(0, body.length - (body.length % 2)));
+  const mark = even.length < 2 ? 0 : even.readUInt16BE(0);
+  let balance = mark === 0xfffe ? -1 : 0;
+  for (let i = 0; mark !== 0xfeff && mark !== 0xfffe && i < even.length; i += 2) {
+    if (even[i] === 0 && even[i + 1] !== 0) balance += 1;
+    if (even[i] !== 0 && even[i + 1] === 0) balance -= 1;
+  }
+  const text = (balance < 0 ? even : even.swap16()).toString('utf16le');
+  return mark === 0xfeff || mark === 0xfffe ? text.slice(1) : text;
+}
