@@ -8,9 +8,13 @@ namespace {
 
 constexpr Sampler kSamplers[] = {
     {"dpmpp_2m", sample_dpmpp_2m},
+    {"dpmpp_2s_ancestral", sample_dpmpp_2s_ancestral},
     {"euler_ancestral", sample_euler_ancestral},
     {"euler", sample_euler},
+    {"lms", sample_lms},
     {"heun", sample_heun},
+    {"dpm_2", sample_dpm_2},
+    {"dpm_2_ancestral", sample_dpm_2_ancestral},
 };
 
 }  // namespace

@@ -41,6 +41,10 @@ void sample_euler(SamplerRun& run);
 void sample_euler_ancestral(SamplerRun& run);
 void sample_heun(SamplerRun& run);
 void sample_dpmpp_2m(SamplerRun& run);
+void sample_dpmpp_2s_ancestral(SamplerRun& run);
+void sample_lms(SamplerRun& run);
+void sample_dpm_2(SamplerRun& run);
+void sample_dpm_2_ancestral(SamplerRun& run);
 
 /// Where an ancestral step goes down to and how much noise brings it up again; fp64.
 struct AncestralStep {

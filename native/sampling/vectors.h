@@ -31,7 +31,7 @@ class Vectors {
   Backend& backend() const noexcept { return backend_; }
 
   /// out = c0·v0, then one fma for each further term, in the order written.
-  void lincomb(Vec out, std::initializer_list<Term> terms) {
+  void lincomb(Vec out, const std::vector<Term>& terms) {
     std::vector<LincombTerm> list;
     for (const Term& term : terms) list.push_back({static_cast<float>(term.coefficient), view(term.vector)});
     backend_.lincomb(view(out), list);

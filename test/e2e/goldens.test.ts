@@ -35,7 +35,7 @@ const CASES: Record<string, TextToImageInput> = {
   'one step': { ...BASE, steps: 1 },
   'batch of three': { ...BASE, sampler: 'Euler a', batchSize: 3 },
 };
-for (const sampler of ['Euler', 'Euler a', 'Heun', 'DPM++ 2M']) {
+for (const sampler of ['Euler', 'Euler a', 'Heun', 'DPM++ 2M', 'DPM++ 2S a', 'LMS', 'DPM2', 'DPM2 a']) {
   for (const scheduler of ['automatic', 'uniform', 'karras', 'exponential']) {
     CASES[`${sampler}, ${scheduler}`] = { ...BASE, sampler, scheduler };
   }

@@ -20,6 +20,10 @@ const SAMPLERS: readonly (readonly [id: string, name: string, flags: readonly st
   ['euler_ancestral', 'euler_ancestral_eta0.5', ['--eta', '0.5']],
   ['heun', 'heun', []],
   ['dpmpp_2m', 'dpmpp_2m', []],
+  ['dpmpp_2s_ancestral', 'dpmpp_2s_ancestral', []],
+  ['lms', 'lms', []],
+  ['dpm_2', 'dpm_2', []],
+  ['dpm_2_ancestral', 'dpm_2_ancestral', []],
 ];
 
 function run(sampler: string, schedule: string, flags: readonly string[]) {

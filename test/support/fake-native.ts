@@ -16,6 +16,7 @@ import type {
   OpProfile,
   SampleRequest,
 } from '../../src/native/types.js';
+import { SAMPLERS } from '../../src/sampling/samplers.js';
 
 /** What a fake engine shall do, and what was done to it. */
 export interface FakeEngine {
@@ -218,7 +219,7 @@ class FakeModel implements NativeModel {
 export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
   const capabilities: Capabilities = {
     version: '0.0.0-fake',
-    samplers: ['euler', 'euler_ancestral', 'heun', 'dpmpp_2m'],
+    samplers: SAMPLERS.filter((sampler) => sampler.built).map((sampler) => sampler.id),
     noiseSources: ['philox', 'torch-cpu'],
     devices: [{ name: 'reference', description: 'fake', precisions: ['fp32'], isa: 'portable' }],
     families: ['sd1'],

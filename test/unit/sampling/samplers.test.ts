@@ -58,7 +58,8 @@ describe('findSampler', () => {
     expect(() => findSampler('unipc')).toThrow(
       new UsageError(`sampler "UniPC" is known, but not built yet; built: ${builtSamplers().join(', ')}`, 'sampler'),
     );
-    expect(builtSamplers()).toEqual(['DPM++ 2M', 'Euler a', 'Euler', 'Heun']);
+    const built = ['DPM++ 2M', 'DPM++ 2S a', 'Euler a', 'Euler', 'LMS', 'Heun', 'DPM2', 'DPM2 a'];
+    expect(builtSamplers()).toEqual(built);
   });
 
   it('offers the nearest names for an unknown one', () => {
