@@ -15,6 +15,7 @@ namespace sdgen {
 struct BackendInfo {
   std::string name, description, isa;
   std::vector<std::string> precisions;
+  std::string missing = {};  // why a known precision is not to be had here; empty: it is not built
 };
 
 /// Memory of a device. Freed with the object.
@@ -79,6 +80,10 @@ class Backend {
   virtual void upload(Buffer& to, int64_t byte_offset, const void* from, int64_t bytes) = 0;
   virtual void download(const Buffer& from, int64_t byte_offset, void* to, int64_t bytes) = 0;
 
+  /// Rewrites a program for this backend (fusion, storage types) and plans its memory again; done once before compile().
+  /// Inputs, outputs and weights keep their names, shapes and types.
+  virtual void adapt(Program& program) const { (void)program; }
+
   /// Bytes that prepare() will hold for this weight.
   virtual uint64_t packed_bytes(const WeightUse& use) const = 0;
   /// Reads the tensor piece by piece into the packed layout; never a second whole copy.
@@ -99,6 +104,13 @@ class Backend {
   virtual void to_rgb8(VectorView x, uint8_t* out) = 0;
 };
 
-std::unique_ptr<Backend> make_reference_backend(int threads);
+struct BackendOptions {
+  int threads = 1;
+  std::string precision = "fp32";
+  std::string isa = {};  // of the cpu backend: a level's name; empty: SDGEN_ISA, else the best that this processor has
+};
+std::unique_ptr<Backend> make_reference_backend(const BackendOptions& options);
+/// Throws kDevice where the processor lacks what is asked for.
+std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
 }  // namespace sdgen

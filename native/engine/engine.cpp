@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/registry.h"
 #include "base/cpu_info.h"
 #include "base/fp_environment.h"
 #include "engine/describe.h"
@@ -53,10 +54,10 @@ class ModelEngine : public Engine {
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
-    const Program text = build_clip_text(config_.text, chunks, 1);
-    const Program unet = build_unet(config_.unet, {request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
-                                                   std::max(request.cond_tokens, request.uncond_tokens)});
-    const Program vae = build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width);
+    const Program text = runner_.adapted(build_clip_text(config_.text, chunks, 1));
+    const Program unet = runner_.adapted(build_unet(config_.unet, {request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
+                                                                   std::max(request.cond_tokens, request.uncond_tokens)}));
+    const Program vae = runner_.adapted(build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width));
     const auto part = [&](const Program& program, const std::vector<WeightUse>& uses) {
       return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(program.arena_bytes), static_cast<uint64_t>(program.live_bytes),
                           program.flops};
@@ -143,7 +144,8 @@ std::unique_ptr<Engine> Engine::open(const OpenOptions& options) {
   PartWeights weights = part_weights(config);
   check_weights(weights.all(), model.index, options.path);
   ModelDescription description = describe_model(*store, model, config, weights);
-  std::unique_ptr<Backend> backend = make_reference_backend(options.threads == 0 ? physical_cores() : options.threads);
+  std::unique_ptr<Backend> backend =
+      make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, options.precision});
   return std::make_unique<ModelEngine>(config, std::move(weights), std::move(description),
                                        ModelRunner(store, std::move(model.index), std::move(backend)));
 }
@@ -161,9 +163,11 @@ std::vector<std::string> family_ids() {
 }
 
 std::vector<DeviceInfo> device_infos() {
-  const std::unique_ptr<Backend> reference = make_reference_backend(1);
-  const BackendInfo& info = reference->info();
-  return {{info.name, info.description, info.isa, info.precisions}};
+  std::vector<DeviceInfo> devices;
+  for (BackendInfo& info : backend_infos()) {
+    devices.push_back({std::move(info.name), std::move(info.description), std::move(info.isa), std::move(info.precisions)});
+  }
+  return devices;
 }
 
 const char* engine_version() noexcept { return SDGEN_VERSION; }

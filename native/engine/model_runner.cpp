@@ -63,6 +63,7 @@ std::shared_ptr<const PackedWeight> ModelRunner::packed(const WeightUse& use) {
 }
 
 LoadedProgram ModelRunner::load(Program program, const std::atomic<bool>* cancel) {
+  backend_->adapt(program);
   std::vector<std::shared_ptr<const PackedWeight>> weights;
   for (const WeightUse& use : program.weights) {
     throw_if_cancelled(cancel);

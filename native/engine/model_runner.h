@@ -34,6 +34,11 @@ class ModelRunner {
   ModelRunner(std::shared_ptr<const WeightStore> store, TensorIndex index, std::unique_ptr<Backend> backend);
 
   Backend& backend() noexcept { return *backend_; }
+  /// The program as this runner's backend will run it.
+  Program adapted(Program program) const {
+    backend_->adapt(program);
+    return program;
+  }
   /// Packs what the program needs and is not packed yet; kCancelled between tensors.
   LoadedProgram load(Program program, const std::atomic<bool>* cancel);
   void run(LoadedProgram& program, const RunControl& control);

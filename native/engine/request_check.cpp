@@ -80,15 +80,4 @@ void check_latent(const Latent& latent, const ModelDescription& model) {
   }
 }
 
-void check_device(const std::string& device, const std::string& precision) {
-  if (device == "cpu" || device == "cuda") {
-    throw Error(ErrorCode::kDevice, "device '" + device + "' is known but not built yet; built: reference");
-  }
-  if (device != "reference") throw Error(ErrorCode::kDevice, "unknown device '" + device + "'; built: reference");
-  if (precision == "bf16" || precision == "fp16") {
-    throw Error(ErrorCode::kDevice, "precision '" + precision + "' is known but not built on '" + device + "'; built: fp32");
-  }
-  if (precision != "fp32") throw Error(ErrorCode::kDevice, "unknown precision '" + precision + "'; built: fp32");
-}
-
 }  // namespace sdgen

@@ -8,7 +8,5 @@ void check_latent_size(int64_t width, int64_t height, int64_t batch);
 void check_chunks(const std::vector<Chunk>& chunks, int clip_skip, const ModelDescription& model);
 void check_sample(const SampleRequest& request, const ModelDescription& model);
 void check_latent(const Latent& latent, const ModelDescription& model);
-/// Throws kDevice for a device or precision that is unknown or known but not built yet.
-void check_device(const std::string& device, const std::string& precision);
 
 }  // namespace sdgen

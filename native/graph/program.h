@@ -39,13 +39,30 @@ struct WeightUse {
 
 enum class ValueKind { kInput, kIntermediate, kOutput };
 
+/// How the elements of a value are stored. Builders record kF32 (ids are int32 in it); a backend's passes may lower it.
+enum class Element { kF32, kBf16 };
+inline int64_t element_bytes(Element element) noexcept { return element == Element::kBf16 ? 2 : 4; }
+
+/// Zeros that a picture's storage has around it, in pixels; above and left, below and right.
+struct Halo {
+  int64_t before = 0, after = 0;
+  int64_t total() const noexcept { return before + after; }
+  bool operator==(const Halo&) const = default;
+};
+
 struct Value {
   Shape shape;
   ValueKind kind = ValueKind::kIntermediate;
   std::string name;         // of inputs and outputs
   int first = -1, last = -1;  // node that writes it, last node that reads it
   int64_t offset = -1;      // bytes into the arena; -1 for inputs and outputs, which are bound
-  int64_t bytes() const noexcept { return shape.elements() * 4; }  // float32 or int32
+  Element element = Element::kF32;
+  Halo halo = {};           // of [N, H, W, C] intermediates whose reader wants one
+  int64_t bytes() const noexcept {
+    const int64_t stored = halo.total() == 0 ? shape.elements()
+                                             : shape[0] * (shape[1] + halo.total()) * (shape[2] + halo.total()) * shape[3];
+    return stored * element_bytes(element);
+  }
 };
 
 struct Node {

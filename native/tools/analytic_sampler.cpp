@@ -24,7 +24,7 @@ std::vector<NamedTensor> eval_sampler(const EvalOptions& options, const WeightSt
   const Tensor noise = read_tensor(inputs, "noise", 5);
   const auto count = static_cast<int64_t>(x0.data.size());
 
-  auto backend = make_reference_backend(1);
+  auto backend = make_reference_backend({1});
   Vectors vectors(*backend, count);
   const Vec x = vectors.make();
   vectors.upload(x, x0.data.data());

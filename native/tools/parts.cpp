@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backends/registry.h"
 #include "base/cpu_info.h"
 #include "engine/describe.h"
 #include "engine/model_runner.h"
@@ -29,7 +30,7 @@ OpenModel open_model(const OpenOptions& options) {
   IdentifiedModel model = identify(*store);
   const ModelConfig config = model.family->read_config(model.index, store->metadata(), options.overrides);
   check_weights(part_weights(config).all(), model.index, options.path);
-  auto backend = make_reference_backend(options.threads == 0 ? physical_cores() : options.threads);
+  auto backend = make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, options.precision});
   return {config, ModelRunner(store, std::move(model.index), std::move(backend))};
 }
 

@@ -45,7 +45,7 @@ class Numbers {
 inline sdgen::Backend& backend_of(int threads) {
   static std::map<int, std::unique_ptr<sdgen::Backend>> backends;
   auto& slot = backends[threads];
-  if (!slot) slot = sdgen::make_reference_backend(threads);
+  if (!slot) slot = sdgen::make_reference_backend({threads});
   return *slot;
 }
 

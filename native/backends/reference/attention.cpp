@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "backends/reference/clones.h"
+#include "backends/host/clones.h"
 #include "backends/reference/product.h"
 #include "backends/reference/task.h"
 #include "base/math.h"

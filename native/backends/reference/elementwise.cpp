@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backends/reference/clones.h"
+#include "backends/host/clones.h"
 #include "backends/reference/product.h"
 #include "backends/reference/task.h"
 #include "base/math.h"

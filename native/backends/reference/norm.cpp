@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "backends/reference/clones.h"
+#include "backends/host/clones.h"
 #include "backends/reference/task.h"
 #include "base/math.h"
 

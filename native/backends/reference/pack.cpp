@@ -1,18 +1,12 @@
 #include "backends/reference/pack.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <string>
-
-#include <sys/mman.h>
 
 #include "backends/reference/product.h"
-#include "base/error.h"
 
 namespace sdgen::reference {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
 constexpr int64_t kPieceElements = 1 << 20;  // 4 MiB of float32 between file and packed weight
 
 int64_t outputs(const WeightUse& use) { return use.shape[0]; }
@@ -58,23 +52,6 @@ void clear_last_panel(const WeightUse& use, int64_t k, float* packed) {
 
 }  // namespace
 
-AlignedFloats::AlignedFloats(int64_t count) {
-  const size_t wanted = static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
-  const size_t alignment = wanted >= kHugePage ? kHugePage : 64;
-  const size_t bytes = (wanted + 63) / 64 * 64;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, bytes) != 0) {
-    throw Error(ErrorCode::kOutOfMemory, "could not allocate " + std::to_string(bytes) + " bytes");
-  }
-  memory_.reset(static_cast<float*>(memory));
-#ifdef MADV_HUGEPAGE
-  // Advice only: without huge pages the memory serves as well, a little slower. Whole pages, so that none is wasted.
-  if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-#endif
-}
-
-void AlignedFloats::Free::operator()(float* p) const noexcept { std::free(p); }
-
 int64_t packed_count(const WeightUse& use) {
   const bool in_panels = use.layout == WeightLayout::kLinear || use.layout == WeightLayout::kConv;
   return (in_panels ? panels(outputs(use)) * kPanel : outputs(use)) * inner(use);
@@ -82,7 +59,7 @@ int64_t packed_count(const WeightUse& use) {
 
 std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor, ThreadPool& pool) {
   auto weight = std::make_shared<ReferenceWeight>(packed_count(use));
-  float* packed = weight->values.data();
+  float* packed = weight->values();
   const int64_t k = inner(use);
   if (use.layout == WeightLayout::kVector || use.layout == WeightLayout::kTable) {
     store.read_f32(tensor, kPieceElements, [&](int64_t first, std::span<const float> values) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/reference/clones.h"
+#include "backends/host/clones.h"
 #include "base/math.h"
 
 namespace sdgen::reference {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-namespace sdgen::reference {
+namespace sdgen::host {
 
 void scale_into(float* out, float coefficient, const float* x, int64_t count);
 void fma_into(float* out, float coefficient, const float* x, int64_t count);
@@ -12,4 +12,4 @@ void guide_into(float* out, const float* x, const float* cond, const float* unco
 bool finite(const float* x, int64_t count);
 void rgb8_into(const float* x, uint8_t* out, int64_t count);
 
-}  // namespace sdgen::reference
+}  // namespace sdgen::host

@@ -1,11 +1,11 @@
-#include "backends/reference/vector_ops.h"
+#include "backends/host/vector_ops.h"
 
 #include <cmath>
 #include <cstring>
 
-#include "backends/reference/clones.h"
+#include "backends/host/clones.h"
 
-namespace sdgen::reference {
+namespace sdgen::host {
 
 SDGEN_CLONES void scale_into(float* out, float coefficient, const float* x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = coefficient * x[i];
@@ -48,4 +48,4 @@ void rgb8_into(const float* x, uint8_t* out, int64_t count) {
   }
 }
 
-}  // namespace sdgen::reference
+}  // namespace sdgen::host

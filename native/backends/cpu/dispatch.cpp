@@ -1,0 +1,63 @@
+#include "backends/cpu/dispatch.h"
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace sdgen::cpu {
+
+const char* level_name(Level level) noexcept {
+  switch (level) {
+    case Level::kAvx2: return "avx2";
+    case Level::kAvx512: return "avx512";
+    case Level::kAvx512Bf16: return "avx512bf16";
+    case Level::kPortable: break;
+  }
+  return "portable";
+}
+
+bool available(Level level) noexcept {
+  if (level == Level::kPortable) return true;
+#if defined(__x86_64__)
+  // The compiler's check covers the operating system's support for the wide registers too.
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (level == Level::kAvx2) return avx2;
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (level == Level::kAvx512) return avx512;
+  return avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+Choice choose_level(const std::string& asked) {
+  const char* environment = std::getenv("SDGEN_ISA");
+  const bool forced = !asked.empty() || (environment != nullptr && *environment != '\0');
+  if (!forced) {
+    Level best = Level::kPortable;
+    for (const Level level : kLevels) best = available(level) ? level : best;
+    return {best, "the best that this processor and build have"};
+  }
+  const std::string name = asked.empty() ? environment : asked;
+  const std::string source = asked.empty() ? "SDGEN_ISA" : "isa";
+  std::string names;
+  for (const Level level : kLevels) {
+    names += std::string(names.empty() ? "" : ", ") + level_name(level);
+    if (name != level_name(level)) continue;
+    if (!available(level)) throw Error(ErrorCode::kDevice, source + "=" + name + ": this processor does not have it");
+    return {level, "forced by " + source + "=" + name};
+  }
+  throw Error(ErrorCode::kDevice, source + "=" + name + " is no instruction set of ours; it may be " + names);
+}
+
+BackendInfo info() {
+  const Choice choice = choose_level({});
+  const bool bf16 = choice.level == Level::kAvx512Bf16;
+  BackendInfo info{"cpu", "own SIMD kernels, " + choice.reason, level_name(choice.level), {"fp32"}};
+  if (bf16) info.precisions.emplace_back("bf16");
+  if (!bf16) info.missing = std::string("needs a processor that multiplies it (AVX512-BF16); running: ") + level_name(choice.level);
+  return info;
+}
+
+}  // namespace sdgen::cpu
