@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 
 const MAX_LINES = 400;
 // Includes may point only to a folder further right, or stay in their own. Executables stand left of everything but the addon.
-const LAYERS = ['addon', 'engine', 'sampling', 'models', 'backends', 'weights', 'graph', 'base'];
-const EXECUTABLES = ['tools', 'bench'];
+const LAYERS = ['addon', 'bench', 'engine', 'sampling', 'models', 'backends', 'weights', 'graph', 'base'];
+const EXECUTABLES = ['tools'];
 
 const LIBM_STEMS = [
   'exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|powr|pow10|sin|cos|tan|sincos|sinpi|cospi|sincospi',

@@ -1,0 +1,194 @@
+#include "bench/bench.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "base/cpu_info.h"
+#include "base/error.h"
+#include "base/fp_environment.h"
+#include "bench/architectures.h"
+#include "bench/clock.h"
+#include "bench/loaded.h"
+#include "bench/op_shapes.h"
+#include "engine/request_check.h"
+#include "models/clip.h"
+#include "models/registry.h"
+#include "models/unet.h"
+#include "models/vae.h"
+
+namespace sdgen::bench {
+namespace {
+
+constexpr double kPeakSeconds = 0.15;     // of each level, before and after
+constexpr double kPeakBetween = 0.03;     // of one precision, between two runs
+constexpr double kOpSeconds = 0.12;       // an op by itself is repeated for this long
+constexpr int kMostOpRuns = 400;
+constexpr const char* kParts[] = {"text", "unet", "vae-decode"};
+
+[[noreturn]] void invalid(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
+ModelConfig config_of(const Options& options) {
+  if (options.model.empty()) return architecture(options.arch);
+  const std::shared_ptr<const WeightStore> store = open_safetensors(options.model);
+  const IdentifiedModel model = identify(*store);
+  return model.family->read_config(model.index, store->metadata(), {});
+}
+
+/// What the engine runs for a picture of that size.
+Program build_part(const std::string& part, const ModelConfig& config, const Options& o) {
+  const int64_t scale = int64_t{1} << (config.vae.multipliers.size() - 1), height = o.height / scale, width = o.width / scale;
+  if (part == "text") return build_clip_text(config.text, o.batch, 1);
+  if (part == "unet") return build_unet(config.unet, {o.batch, height, width, config.text.positions});
+  return build_vae_decoder(config.vae, 1, height, width);  // the engine decodes picture by picture
+}
+
+void check_options(const Options& o, const ModelConfig& config) {
+  for (const std::string& part : o.parts) {
+    if (std::none_of(std::begin(kParts), std::end(kParts), [&](const char* known) { return part == known; })) {
+      invalid("part '" + part.substr(0, 40) + "' is unknown; known: text, unet, vae-decode");
+    }
+  }
+  const int64_t scale = int64_t{1} << (config.vae.multipliers.size() - 1);
+  if (o.width % scale != 0 || o.height % scale != 0) invalid("width and height must be multiples of " + std::to_string(scale));
+  check_latent_size(o.width / scale, o.height / scale, o.batch);
+  if (o.repeat < 1 || o.repeat > 1000) invalid("repeat must be 1 to 1000");
+  if (o.threads < 0 || o.threads > 1024) invalid("threads must be 0 (one a core) to 1024");
+}
+
+/// Reads more than the last-level cache holds.
+class CacheFlush {
+ public:
+  explicit CacheFlush(bool wanted) : memory_(wanted ? static_cast<size_t>(2 * last_cache_bytes()) : 0, 1) {}
+  void operator()() {
+    if (!memory_.empty()) std::memset(memory_.data(), ++fill_, memory_.size());
+  }
+
+ private:
+  std::vector<unsigned char> memory_;
+  int fill_ = 0;
+};
+
+class Bench {
+ public:
+  Bench(const Options& options, const std::atomic<bool>* cancel, const std::function<void(const std::string&)>& progress)
+      : options_(options), cancel_(cancel), progress_(progress), threads_(options.threads == 0 ? physical_cores() : options.threads),
+        meter_(threads_) {}
+
+  Report run() {
+    const ModelConfig config = config_of(options_);
+    check_options(options_, config);
+    std::vector<std::string> parts = options_.parts;
+    if (parts.empty()) parts.assign(std::begin(kParts), std::end(kParts));
+    step("peaks");
+    meter_.sample_all(kPeakSeconds);
+    for (const std::string& precision : precisions()) {
+      backend_ = open(precision);
+      if (!options_.ops.empty()) {
+        for (const std::string& op : options_.ops) time_op({op, 1, adapted(op_program(op))}, "op", precision);
+        continue;
+      }
+      for (const std::string& part : parts) time_part(part, adapted(build_part(part, config, options_)), precision);
+    }
+    step("peaks");
+    meter_.sample_all(kPeakSeconds);
+    finish_report();
+    return std::move(report_);
+  }
+
+ private:
+  void step(const std::string& what) {
+    if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) throw Error(ErrorCode::kCancelled, "cancelled");
+    if (progress_) progress_(what);
+  }
+
+  std::vector<std::string> precisions() const { return options_.precisions.empty() ? std::vector<std::string>{"fp32"} : options_.precisions; }
+  std::unique_ptr<Backend> open(const std::string& precision) const {
+    check_device(options_.device == "auto" ? "reference" : options_.device, precision);
+    return make_reference_backend(threads_);
+  }
+  Program adapted(Program program) const { return program; }
+
+  void time_part(const std::string& part, Program program, const std::string& precision) {
+    if (options_.op_shapes) {
+      for (OpShape& shape : op_shapes(program)) time_op(std::move(shape), part, precision);
+      return;
+    }
+    step(part + " " + precision + ": weights");
+    Loaded loaded(*backend_, std::move(program));
+    PartRow best{part, precision, std::numeric_limits<double>::infinity(), loaded.program().flops, loaded.weight_bytes(),
+                 static_cast<uint64_t>(loaded.program().arena_bytes), {}};
+    loaded.run(nullptr);  // pages are touched and threads awake from here on
+    for (int i = 0; i < options_.repeat; ++i) {
+      step(part + " " + precision + ": run " + std::to_string(i + 1) + " of " + std::to_string(options_.repeat));
+      meter_.sample(precision, kPeakBetween);
+      OpTimes times;
+      const double seconds = loaded.run(&times);
+      if (seconds < best.seconds) {
+        best.seconds = seconds;
+        best.ops = rows_of(times, loaded.program());
+      }
+    }
+    report_.parts.push_back(std::move(best));
+  }
+
+  void time_op(OpShape shape, const std::string& part, const std::string& precision) {
+    step(part + " " + precision + ": " + shape.text);
+    CacheFlush flush(options_.cold);
+    const double flops = shape.program.flops, bytes = shape.program.nodes.empty() ? 0 : shape.program.nodes[0].bytes;
+    Loaded loaded(*backend_, std::move(shape.program));
+    loaded.run(nullptr);
+    meter_.sample(precision, kPeakBetween);
+    double best = std::numeric_limits<double>::infinity(), spent = 0;
+    for (int i = 0; i < kMostOpRuns && (i < options_.repeat || spent < kOpSeconds); ++i) {
+      flush();
+      const double seconds = loaded.run(nullptr);
+      best = std::min(best, seconds);
+      spent += seconds;
+    }
+    report_.shapes.push_back({part, precision, {shape.text, shape.count, best, flops, bytes}});
+  }
+
+  static std::vector<OpRow> rows_of(const OpTimes& times, const Program& program) {
+    std::vector<OpRow> rows;
+    for (size_t kind = 0; kind < times.rows.size(); ++kind) {
+      const OpTimes::Row& row = times.rows[kind];
+      if (row.calls == 0) continue;
+      const auto node = std::find_if(program.nodes.begin(), program.nodes.end(), [&](const Node& n) { return n.op.index() == kind; });
+      rows.push_back({op_name(node->op), row.calls, row.seconds, row.flops, row.bytes});
+    }
+    std::stable_sort(rows.begin(), rows.end(), [](const OpRow& a, const OpRow& b) { return a.seconds > b.seconds; });
+    return rows;
+  }
+
+  void finish_report() {
+    report_.machine = this_machine();
+    report_.device = backend_->info().name;
+    report_.isa = backend_->info().isa;
+    report_.model = options_.model.empty() ? options_.arch : options_.model;
+    report_.threads = threads_;
+    report_.levels = meter_.levels();
+    report_.fp32_gflops = meter_.gflops("fp32");
+    report_.bf16_gflops = meter_.gflops("bf16");
+    report_.copy_gbs = meter_.copy_gbs();
+    report_.peak_rss_mib = peak_rss_mib();
+  }
+
+  const Options& options_;
+  const std::atomic<bool>* cancel_;
+  const std::function<void(const std::string&)>& progress_;
+  int threads_;
+  PeakMeter meter_;
+  std::unique_ptr<Backend> backend_;
+  Report report_;
+};
+
+}  // namespace
+
+Report run_bench(const Options& options, const std::atomic<bool>* cancel, const std::function<void(const std::string&)>& progress) {
+  const FpEnvironment environment;
+  return Bench(options, cancel, progress).run();
+}
+
+}  // namespace sdgen::bench
