@@ -9,7 +9,8 @@ export { type GenerationPlan, hashPlan, parsePlan } from './pipeline/plan.js';
 export { FailureError, UsageError } from './request/errors.js';
 export { type TextToImageInput, type TextToImageRequest, textToImageSchema } from './request/txt2img.js';
 export { type Destination, FileSink } from './runtime/file-sink.js';
-export type { FinishedImage, GenerationResult } from './runtime/finalize.js';
+export type { DescribedImage, FinishedImage, GenerationResult } from './runtime/finalize.js';
+export { encodeImage, type GenerateEvent, type GenerateSettings, generate } from './runtime/generate.js';
 export {
   CachedModelProvider,
   type ModelProvider,

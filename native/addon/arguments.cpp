@@ -219,6 +219,8 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   read.cfg_scale = request["cfgScale"].number(-kAny);
   read.cond = read_conditioning(request["cond"], model);
   read.uncond = read_conditioning(request["uncond"], model);
+  const Argument preview_every = request["previewEvery"];
+  if (preview_every.given()) read.preview_every = static_cast<int>(preview_every.integer(0, 1 << 20));
   return read;
 }
 

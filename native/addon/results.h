@@ -50,8 +50,10 @@ struct Js {
     return object({{"loadedBytes", (*this)(e.loaded)}, {"totalBytes", (*this)(e.total)}});
   }
   Napi::Value operator()(const StepEvent& e) const {
-    return object({{"step", (*this)(e.step)}, {"steps", (*this)(e.steps)}, {"evaluations", (*this)(e.evaluations)},
-                   {"sigma", (*this)(e.sigma)}});
+    Napi::Object event = object({{"step", (*this)(e.step)}, {"steps", (*this)(e.steps)},
+                                 {"evaluations", (*this)(e.evaluations)}, {"sigma", (*this)(e.sigma)}});
+    if (e.preview) event.Set("preview", (*this)(*e.preview));
+    return event;
   }
   Napi::Value operator()(const ImageEvent& e) const { return (*this)(e.done); }
   Napi::Value operator()(const Event& event) const {

@@ -40,7 +40,10 @@ Failure current_failure() noexcept {
 void Task::report(const Event& event) noexcept {
   {
     const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Latent> missed;
+    if (const auto* old = event_ ? std::get_if<StepEvent>(&*event_) : nullptr) missed = old->preview;
     event_ = event;
+    if (auto* step = std::get_if<StepEvent>(&*event_); step && !step->preview) step->preview = std::move(missed);
   }
   ring_();
 }

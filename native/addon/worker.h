@@ -41,7 +41,8 @@ class Task {
 
   /// For RunControl: read by the engine at least once an evaluation.
   const std::atomic<bool>* cancelled() const noexcept { return &cancelled_; }
-  /// Worker: replaces an event that was not taken yet, so that a slow listener never piles events up.
+  /// Worker: replaces an event that was not taken yet, so that a slow listener never piles events up. A preview that
+  /// was asked for goes on with the next event.
   void report(const Event& event) noexcept;
   /// JavaScript thread: the newest event, once. Ask finished() first: then no event can come after the last one.
   std::optional<Event> take_event() noexcept;

@@ -88,6 +88,7 @@ struct SampleRequest {
   std::vector<float> sigmas;
   double cfg_scale = 7.0;
   Conditioning cond, uncond;
+  int preview_every = 0;  // every n-th step's event carries a preview; 0: none does
 };
 
 struct OpProfile {
@@ -100,6 +101,7 @@ struct StepEvent {
   int step = 0, steps = 0;
   int64_t evaluations = 0;
   float sigma = 0;
+  std::shared_ptr<const Latent> preview = {};  // the denoiser's estimate of the result; null unless asked for
 };
 
 struct EstimateRequest {

@@ -114,12 +114,27 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   vectors.upload(x, noise.draw());
   vectors.lincomb(x, {{static_cast<double>(request.sigmas[0]), x}});
 
+  const auto fetch = [&](Vec v) {
+    std::vector<float> nhwc(static_cast<size_t>(vectors.count()));
+    vectors.download(v, nhwc.data());
+    Latent latent{std::vector<float>(nhwc.size()), images, channels, request.latent_height, request.latent_width};
+    nhwc_to_nchw(nhwc.data(), latent.data.data(), images, channels, pixels);
+    return latent;
+  };
+  // Fetched at once and only where a step's event shall carry it: the sampler may write over it.
+  std::shared_ptr<const Latent> preview;
+  int done = 0;
+
   SamplerRun run{vectors, x, request.sigmas, request.options, {}, {}, {}};
-  run.denoise = [&](Vec out, Vec at, double sigma) { denoiser.denoise(vectors.view(out), vectors.view(at), sigma); };
+  run.denoise = [&](Vec out, Vec at, double sigma) {
+    denoiser.denoise(vectors.view(out), vectors.view(at), sigma);
+    if (request.preview_every > 0 && (done + 1) % request.preview_every == 0) preview = std::make_shared<const Latent>(fetch(out));
+  };
   run.noise = [&](Vec out) { vectors.upload(out, noise.draw()); };
   run.done = [&](int step) {
-    denoiser.at_step(step + 1);
-    if (on_step) on_step({step + 1, run.steps(), denoiser.evaluations(), request.sigmas[static_cast<size_t>(step)]});
+    done = step + 1;
+    denoiser.at_step(done);
+    if (on_step) on_step({done, run.steps(), denoiser.evaluations(), request.sigmas[static_cast<size_t>(step)], std::move(preview)});
   };
   find_sampler(request.sampler)->run(run);
   // The last step's result meets no further evaluation that would notice.
@@ -127,12 +142,7 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
     throw Error(ErrorCode::kNonFinite, "the sampler '" + request.sampler +
                                            "' ended in a value that is not a finite number; a smaller cfgScale may help");
   }
-
-  std::vector<float> nhwc(static_cast<size_t>(vectors.count()));
-  vectors.download(x, nhwc.data());
-  Latent latent{std::vector<float>(nhwc.size()), images, channels, request.latent_height, request.latent_width};
-  nhwc_to_nchw(nhwc.data(), latent.data.data(), images, channels, pixels);
-  return latent;
+  return fetch(x);
 }
 
 }  // namespace sdgen

@@ -131,6 +131,8 @@ export interface SampleRequest {
   readonly cond: Conditioning;
   /** Not evaluated when cfgScale is 1. */
   readonly uncond: Conditioning;
+  /** Every n-th step's event carries a preview; 0 or absent: none does. */
+  readonly previewEvery?: number;
   readonly profile?: boolean;
 }
 
@@ -141,6 +143,11 @@ export interface StepEvent {
   /** Model evaluations so far. */
   readonly evaluations: number;
   readonly sigma: number;
+  /**
+   * The denoiser's estimate of the result, where asked for; of an earlier step when a slow listener missed that one's
+   * event.
+   */
+  readonly preview?: Latent;
 }
 
 export interface LoadEvent {

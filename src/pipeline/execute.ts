@@ -22,7 +22,11 @@ export interface ExecuteHooks {
   /** Wraps each stage, for timing. */
   readonly time: <T>(phase: 'load' | 'encode' | 'sample' | 'decode', work: () => Promise<T>) => Promise<T>;
   /** Called when the run's state has changed. */
-  readonly onProgress: (event: 'load' | 'step' | 'image', share?: number) => void;
+  readonly onProgress: (event: 'load' | 'image', share?: number) => void;
+  /** Called after a step; with the estimate of the result so far where one was asked for. */
+  readonly onStep: (preview: Latent | undefined) => void;
+  /** Steps from one preview to the next; 0: none. */
+  readonly previewEvery: number;
   /** Gets the engine's profile of every call when given. */
   readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
 }
@@ -73,13 +77,14 @@ async function sample(
       sigmas: Float32Array.from(plan.sigmas),
       cfgScale: plan.cfgScale,
       ...texts,
+      previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
     },
     {
       signal: state.signal,
       onStep: (event) => {
         state.completeStep(event.step, event.sigma, event.evaluations);
-        hooks.onProgress('step');
+        hooks.onStep(event.preview);
       },
     },
   );

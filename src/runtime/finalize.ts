@@ -12,9 +12,12 @@ import type { EncodedPicture, PictureSink } from './picture-sink.js';
 import type { PreparedRun } from './prepare.js';
 import type { ProfileRow } from './profile.js';
 
-export interface FinishedImage extends GeneratedImage {
-  /** The text the file carries as `parameters`. */
+/** A picture with the text that its file carries as `parameters`. */
+export interface DescribedImage extends GeneratedImage {
   readonly infotext: string;
+}
+
+export interface FinishedImage extends DescribedImage {
   /** Where it was saved, and the SHA-256 of that file; undefined without a sink. */
   readonly path: string | undefined;
   readonly fileSha256: string | undefined;

@@ -3,13 +3,14 @@ import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
 import type { CommandOptions } from '../context/runtime-context.js';
 import { requireEncodable } from '../image/formats.js';
-import type { OpProfile } from '../native/types.js';
+import { previewLatent } from '../image/preview.js';
+import type { DecodedImage, OpProfile } from '../native/types.js';
 import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
 import type { RandomInteger } from '../pipeline/seeds.js';
 import { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
-import { describePicture, finalizeRun, type GenerationResult } from './finalize.js';
+import { type DescribedImage, describePicture, finalizeRun, type GenerationResult } from './finalize.js';
 import { availableMemory, requireMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
@@ -21,7 +22,9 @@ export type RunEvent =
   | { readonly type: 'stage'; readonly stage: Stage; readonly state: RunStateView }
   | { readonly type: 'prepared'; readonly prepared: PreparedRun; readonly state: RunStateView }
   | { readonly type: 'load'; readonly share: number; readonly state: RunStateView }
-  | { readonly type: 'step' | 'image' | 'ended'; readonly state: RunStateView };
+  | { readonly type: 'step'; readonly previews: readonly DecodedImage[] | undefined; readonly state: RunStateView }
+  | { readonly type: 'picture'; readonly picture: DescribedImage; readonly state: RunStateView }
+  | { readonly type: 'image' | 'ended'; readonly state: RunStateView };
 
 export interface RunSettings {
   readonly commandOptions: CommandOptions;
@@ -30,6 +33,8 @@ export interface RunSettings {
   readonly signal?: AbortSignal | undefined;
   /** Without one the pictures are only in the result. */
   readonly sink?: PictureSink | undefined;
+  /** Every n-th step's event shows the pictures as they stand, where the model's latents can be; 0 or absent: none. */
+  readonly previewEvery?: number | undefined;
   /** Whether every op is timed. */
   readonly profile?: boolean | undefined;
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
@@ -157,7 +162,7 @@ export class ProcessingRunner {
   }
 
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {
-    const { state, metrics, profile } = run;
+    const { state, metrics, profile, settings } = run;
     state.enter('execute');
     this.#tell(run, { type: 'stage', stage: 'execute', state: state.view() });
     const images: GeneratedImage[] = [];
@@ -165,9 +170,20 @@ export class ProcessingRunner {
       time: metrics.time,
       onProgress: (type, share = 1) =>
         this.#tell(run, type === 'load' ? { type, share, state: state.view() } : { type, state: state.view() }),
+      onStep: (latent) => {
+        const previews = latent === undefined ? undefined : previewLatent(latent);
+        this.#tell(run, { type: 'step', previews, state: state.view() });
+      },
+      previewEvery: settings.previewEvery ?? 0,
       onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
     });
-    for await (const batch of batches) images.push(...batch);
+    for await (const batch of batches) {
+      images.push(...batch);
+      for (const image of batch) {
+        const picture = { ...image, infotext: describePicture(prepared.plan, image.seed) };
+        this.#tell(run, { type: 'picture', picture, state: state.view() });
+      }
+    }
     return images;
   }
 

@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe('npm test', () => {
   it('has every gate as a stage', () => {
     const names = STAGES.map((stage) => stage.name);
-    expect(names).toEqual(['build', 'lint', 'lint:native', 'imports', 'typecheck', 'native', 'vitest']);
+    expect(names).toEqual(['build', 'lint', 'lint:native', 'imports', 'typecheck', 'package', 'native', 'vitest']);
   });
 });
 
@@ -93,6 +93,36 @@ describe('typecheck', () => {
     const { status, stdout } = runTool('tsc', ['-p', folder]);
     expect([...stdout.matchAll(/TS\d+/g)].map(([code]) => code).sort()).toEqual(['TS2322', 'TS2322', 'TS6133']);
     expect(status).toBeGreaterThan(0);
+  });
+});
+
+describe('package', () => {
+  const sound = { name: 'planted', version: '1.0.0', type: 'module', files: ['index.js', 'index.d.ts'] };
+
+  /** Checks what npm packs of a planted package. */
+  function check(manifest: object) {
+    const root = mkdtempSync(join(folder, 'package-'));
+    const files = { 'package.json': JSON.stringify({ ...sound, ...manifest }), 'index.js': 'export const a = 1;\n' };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text);
+    writeFileSync(join(root, 'index.d.ts'), 'export declare const a: number;\n');
+    const ended = runTool('node', [join(ROOT, 'scripts', 'check-package.mjs'), root]);
+    return { status: ended.status, output: ended.stdout + ended.stderr };
+  }
+  const exporting = (types: string, module: string) => ({ exports: { '.': { types, default: module } } });
+
+  it.each([
+    ['an export that is not packed', exporting('./index.d.ts', './gone.js'), 'gone.js'],
+    ['types that are not there', exporting('./gone.d.ts', './index.js'), 'gone.d.ts'],
+    ['no types at all', { ...exporting('./gone.d.ts', './index.js'), files: ['index.js'] }, 'no types'],
+    ['types for another kind of module', { ...exporting('./index.d.ts', './index.cjs'), files: ['index.cjs'] }, 'cjs'],
+  ])('refuses %s', (_case, manifest, message) => {
+    const { status, output } = check(manifest);
+    expect(output).toContain(message);
+    expect(status).toBe(1);
+  });
+
+  it('accepts a sound package', () => {
+    expect(check(exporting('./index.d.ts', './index.js'))).toMatchObject({ status: 0 });
   });
 });
 

@@ -118,6 +118,8 @@ const SAMPLE: [field: string, value: unknown][] = [
   ['uncond.data', new Uint8Array(5)],
   ['uncond.tokens', Number.POSITIVE_INFINITY],
   ['uncond.width', 2.5],
+  ['previewEvery', -1],
+  ['previewEvery', 0.5],
   ['profile', 0],
 ];
 
@@ -150,7 +152,7 @@ describe('a wrong argument is refused by its name', () => {
   });
 
   it.each(SAMPLE)('sample: %s (%#)', async (field, value) => {
-    const request = { ...sampleRequest(model.describe(), 2), profile: false };
+    const request = { ...sampleRequest(model.describe(), 2), previewEvery: 0, profile: false };
     await expectRefusal(() => model.sample(having(request, field, value)).promise, field);
   });
 

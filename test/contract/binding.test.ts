@@ -207,6 +207,27 @@ describe('the calls', () => {
     expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
   });
 
+  it('carry a preview where it was asked for, past a slow listener too, and change nothing by it', async () => {
+    const request = sampleRequest(description, 6, [1, 2]);
+    const plain = await model.sample(request).promise;
+    const steps: StepEvent[] = [];
+    const result = await model.sample({ ...request, previewEvery: 3 }, (event) => steps.push(event)).promise;
+    expect(result.latent).toEqual(plain.latent);
+    const previews = steps.flatMap(({ preview }) => (preview === undefined ? [] : [preview]));
+    // Euler's last step ends in the estimate itself. The first preview may have been overtaken by the second.
+    expect(previews.at(-1)).toEqual(plain.latent);
+    expect(steps.filter(({ step, preview }) => step < 3 && preview !== undefined)).toEqual([]);
+
+    const slow: StepEvent[] = [];
+    await model.sample({ ...sampleRequest(description, 40), previewEvery: 25 }, (event) => {
+      slow.push(event);
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+    }).promise;
+    expect(slow.length).toBeLessThan(20);
+    expect(slow.filter(({ preview }) => preview !== undefined)).toHaveLength(1);
+  });
+
   it('copy their arguments before they return', async () => {
     const request = sampleRequest(description, 3);
     const before = await model.sample(request).promise;

@@ -10,6 +10,8 @@ it('the library exports these names and no others', () => {
     'ProcessingRunner',
     'UsageError',
     'VERSION',
+    'encodeImage',
+    'generate',
     'hashPlan',
     'parsePlan',
     'textToImageSchema',

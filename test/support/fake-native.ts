@@ -54,6 +54,12 @@ function profileRow(part: OpProfile['part'], wanted: boolean | undefined): OpPro
   return wanted ? [{ part, op: 'linear', calls: 2, seconds: 0.5, flops: 1e9, bytes: 100 }] : [];
 }
 
+/** Latents that are all the step's number. */
+function fakePreview({ seeds, latentWidth: width, latentHeight: height }: SampleRequest, step: number) {
+  const data = new Float32Array(seeds.length * 4 * width * height).fill(step);
+  return { preview: { data, batch: seeds.length, channels: 4, width, height } };
+}
+
 /** One job at a time, as the worker thread of a model has it. */
 class Queue {
   #last: Promise<unknown> = Promise.resolve();
@@ -152,7 +158,9 @@ class FakeModel implements NativeModel {
       const emit = onStep as ((event: object) => void) | undefined;
       for (let step = 1; step <= steps; step += 1) {
         await this.#pause(isCancelled);
-        emit?.({ step, steps, evaluations: step, sigma: request.sigmas[step] ?? 0 });
+        const preview =
+          step % (request.previewEvery || Number.POSITIVE_INFINITY) === 0 ? fakePreview(request, step) : {};
+        emit?.({ step, steps, evaluations: step, sigma: request.sigmas[step - 1] ?? 0, ...preview });
         this.behaviour.onStep?.(step);
       }
       await this.#pause(isCancelled);

@@ -18,7 +18,7 @@ describe('progress without a terminal', () => {
       for (let step = 1; step <= 20; step += 1) {
         clock += 2000;
         state.completeStep(step, 1, step);
-        progress.onEvent({ type: 'step', state: state.view() });
+        progress.onEvent({ type: 'step', previews: undefined, state: state.view() });
       }
     }
     progress.stop();
