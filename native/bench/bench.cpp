@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 
+#include "backends/registry.h"
 #include "base/cpu_info.h"
 #include "base/error.h"
 #include "base/fp_environment.h"
@@ -105,8 +106,7 @@ class Bench {
 
   std::vector<std::string> precisions() const { return options_.precisions.empty() ? std::vector<std::string>{"fp32"} : options_.precisions; }
   std::unique_ptr<Backend> open(const std::string& precision) const {
-    check_device(options_.device == "auto" ? "reference" : options_.device, precision);
-    return make_reference_backend(threads_);
+    return make_backend(options_.device == "auto" ? "reference" : options_.device, {threads_, precision});
   }
   Program adapted(Program program) const { return program; }
 
