@@ -13,6 +13,7 @@ constexpr double kAny = std::numeric_limits<double>::max();
 constexpr int64_t kLargestSide = 1 << 20;  // of a latent; products of sides, batch and channels fit in int64
 constexpr uint32_t kLargestBatch = 4096;
 constexpr int64_t kMostTokens = 1 << 16;
+constexpr uint32_t kMostPrompts = 1 << 16;  // texts, parts, stages, evaluations
 constexpr int64_t kLargestSeed = (int64_t{1} << 53) - 1;
 
 /// A JavaScript value and the name it has in errors.
@@ -153,6 +154,14 @@ Conditioning read_conditioning(const Argument& conditioning, const ModelDescript
   return read;
 }
 
+std::vector<PromptStage> read_stages(const Argument& stages, int64_t conditionings) {
+  std::vector<PromptStage> read;
+  for (const Argument& stage : stages.elements(kMostPrompts)) {
+    read.push_back({stage["until"].integer(0, kMostPrompts), stage["conditioning"].integer(0, conditionings - 1)});
+  }
+  return read;
+}
+
 SamplerOptions read_sampler_options(const Argument& options) {
   SamplerOptions read;
   read.eta = options["eta"].number(0);
@@ -190,14 +199,23 @@ EstimateRequest read_estimate_request(Napi::Value value) {
   return read;
 }
 
-EncodeTextRequest read_encode_text_request(Napi::Value value, const ModelDescription& model) {
+TextRequest read_text_request(Napi::Value value, const ModelDescription& model) {
   const Argument request(value, "");
   const int64_t window = model.text.positions;
-  EncodeTextRequest read;
-  for (const Argument& chunk : request["chunks"].elements(static_cast<uint32_t>(kMostTokens / window))) {
-    read.chunks.push_back({chunk["tokens"].int32s(window, model.text.vocabulary - 1), chunk["weights"].floats(window)});
+  const auto most_chunks = static_cast<uint32_t>(kMostTokens / window);
+  TextRequest read;
+  for (const Argument& group : request["groups"].elements(kMostPrompts)) {
+    std::vector<Text>& texts = read.groups.emplace_back();
+    for (const Argument& text : group.elements(kMostPrompts)) {
+      Text& one = texts.emplace_back();
+      for (const Argument& chunk : text["chunks"].elements(most_chunks)) {
+        one.chunks.push_back({chunk["tokens"].int32s(window, model.text.vocabulary - 1), chunk["weights"].floats(window)});
+      }
+      one.count = text["count"].integer(1, kMostPrompts);
+    }
   }
   read.clip_skip = static_cast<int>(request["clipSkip"].integer(1, model.text.layers));
+  read.restore_mean = request["restoreMean"].boolean();
   return read;
 }
 
@@ -217,8 +235,15 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   const bool negative = std::any_of(read.sigmas.begin(), read.sigmas.end(), [](float sigma) { return sigma < 0; });
   if (read.sigmas.size() < 2 || negative) sigmas.refuse("a Float32Array of two or more sigmas, none of them negative");
   read.cfg_scale = request["cfgScale"].number(-kAny);
-  read.cond = read_conditioning(request["cond"], model);
-  read.uncond = read_conditioning(request["uncond"], model);
+  for (const Argument& conditioning : request["conditionings"].elements(kMostPrompts)) {
+    read.conditionings.push_back(read_conditioning(conditioning, model));
+  }
+  const auto prompts = static_cast<int64_t>(read.conditionings.size());
+  for (const Argument& part : request["parts"].elements(kMostPrompts)) {
+    read.parts.push_back({part["weight"].number(-kAny), read_stages(part["stages"], prompts)});
+  }
+  const Argument uncond = request["uncond"];
+  if (read.is_guided() || uncond.given()) read.uncond = read_stages(uncond, prompts);
   const Argument preview_every = request["previewEvery"];
   if (preview_every.given()) read.preview_every = static_cast<int>(preview_every.integer(0, 1 << 20));
   return read;

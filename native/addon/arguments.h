@@ -12,14 +12,9 @@ constexpr std::array<const char*, 2> kPredictionTypes{"epsilon", "v_prediction"}
 constexpr std::array<const char*, 2> kNoiseSources{"philox", "torch-cpu"};
 constexpr std::array<const char*, 3> kOrigins{"flag", "metadata", "default"};
 
-struct EncodeTextRequest {
-  std::vector<Chunk> chunks;
-  int clip_skip = 1;
-};
-
 OpenOptions read_open_options(Napi::Value value);
 EstimateRequest read_estimate_request(Napi::Value value);
-EncodeTextRequest read_encode_text_request(Napi::Value value, const ModelDescription& model);
+TextRequest read_text_request(Napi::Value value, const ModelDescription& model);
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
 Latent read_decode_request(Napi::Value value, const ModelDescription& model);
 /// The optional `profile` of a request.

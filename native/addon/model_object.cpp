@@ -113,9 +113,9 @@ Napi::Value ModelObject::compute(const Napi::CallbackInfo& info, Napi::Value lis
 }
 
 Napi::Value ModelObject::encode_text(const Napi::CallbackInfo& info) {
-  return compute(info, info.Env().Undefined(), "", read_encode_text_request, "conditioning",
-                 [](Engine& engine, const EncodeTextRequest& request, const RunControl& control, Task&) {
-                   return engine.encode_text(request.chunks, request.clip_skip, control);
+  return compute(info, info.Env().Undefined(), "", read_text_request, "conditionings",
+                 [](Engine& engine, const TextRequest& request, const RunControl& control, Task&) {
+                   return engine.encode_text(request, control);
                  });
 }
 

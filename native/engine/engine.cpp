@@ -11,6 +11,7 @@
 #include "engine/model_runner.h"
 #include "engine/request_check.h"
 #include "engine/sample_run.h"
+#include "engine/text_run.h"
 #include "engine/weights_check.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -18,23 +19,6 @@
 
 namespace sdgen {
 namespace {
-
-/// The mean in fp64 over [tokens, width], row-major.
-double mean(const float* values, size_t count) {
-  double sum = 0;
-  for (size_t i = 0; i < count; ++i) sum += static_cast<double>(values[i]);
-  return sum / static_cast<double>(count);
-}
-
-/// The webui's "Original" emphasis: each token's features times its weight, then the chunk's mean restored.
-void emphasise(float* features, int64_t width, const std::vector<float>& weights) {
-  if (std::all_of(weights.begin(), weights.end(), [](float w) { return w == 1.0f; })) return;
-  const size_t count = weights.size() * static_cast<size_t>(width);
-  const double before = mean(features, count);
-  for (size_t i = 0; i < count; ++i) features[i] *= weights[i / static_cast<size_t>(width)];
-  const auto restore = static_cast<float>(before / mean(features, count));
-  for (size_t i = 0; i < count; ++i) features[i] *= restore;
-}
 
 uint64_t io_bytes(const Program& program) {
   int64_t bytes = 0;
@@ -54,7 +38,7 @@ class ModelEngine : public Engine {
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
-    const Program text = runner_.adapted(build_clip_text(config_.text, chunks, 1));
+    const Program text = runner_.adapted(build_clip_text(config_.text, std::min(chunks, kWindowsAtOnce), 1));
     const Program unet = runner_.adapted(build_unet(config_.unet, {request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
                                                                    std::max(request.cond_tokens, request.uncond_tokens)}));
     const Program vae = runner_.adapted(build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width));
@@ -76,25 +60,9 @@ class ModelEngine : public Engine {
     runner_.prepare(weights_.all(), control.cancel, on_progress);
   }
 
-  Conditioning encode_text(const std::vector<Chunk>& chunks, int clip_skip, const RunControl& control) override {
-    check_chunks(chunks, clip_skip, description_);
-    const FpEnvironment environment;
-    LoadedProgram program = runner_.load(build_clip_text(config_.text, static_cast<int64_t>(chunks.size()), clip_skip), control.cancel);
-    std::vector<int32_t> ids;
-    for (const Chunk& chunk : chunks) ids.insert(ids.end(), chunk.tokens.begin(), chunk.tokens.end());
-    program.upload("ids", ids.data(), static_cast<int64_t>(ids.size() * sizeof(int32_t)));
-    runner_.run(program, control);
-
-    const VectorView out = program.vector("text.out");
-    Conditioning result{std::vector<float>(static_cast<size_t>(out.count)), static_cast<int64_t>(ids.size()), config_.text.width};
-    runner_.backend().download(*out.buffer, 0, result.data.data(), out.count * 4);
-    for (size_t i = 0; i < chunks.size(); ++i) {
-      emphasise(result.data.data() + i * static_cast<size_t>(config_.text.positions * config_.text.width), config_.text.width, chunks[i].weights);
-    }
-    if (!std::all_of(result.data.begin(), result.data.end(), [](float v) { return std::isfinite(v); })) {
-      throw Error(ErrorCode::kNonFinite, "the text encoder gave a value that is not a finite number");
-    }
-    return result;
+  std::vector<std::vector<Conditioning>> encode_text(const TextRequest& request, const RunControl& control) override {
+    check_texts(request, description_);
+    return run_text(runner_, config_.text, request, control);
   }
 
   Latent sample(const SampleRequest& request, const RunControl& control, const std::function<void(const StepEvent&)>& on_step) override {

@@ -62,6 +62,18 @@ struct Chunk {
   std::vector<float> weights;
 };
 
+/// One text of a group. It counts `count` times for the mean that emphasis restores.
+struct Text {
+  std::vector<Chunk> chunks;
+  int64_t count = 1;
+};
+
+struct TextRequest {
+  std::vector<std::vector<Text>> groups;  // the texts of a group have the same number of chunks and share their means
+  int clip_skip = 1;
+  bool restore_mean = true;  // false: weights only multiply
+};
+
 /// Text features, row-major [tokens, width].
 struct Conditioning {
   std::vector<float> data;
@@ -79,6 +91,18 @@ struct Image {
   int64_t width = 0, height = 0;
 };
 
+/// From the evaluation after the stage before it up to and with evaluation `until`, counted from 0.
+struct PromptStage {
+  int64_t until = 0;
+  int64_t conditioning = 0;  // place in SampleRequest::conditionings
+};
+
+/// One of the prompts that AND joins: its weight in the guidance and what it says over the run.
+struct PromptPart {
+  double weight = 1;
+  std::vector<PromptStage> stages;
+};
+
 struct SampleRequest {
   int64_t latent_width = 0, latent_height = 0;
   std::vector<uint64_t> seeds;
@@ -87,8 +111,13 @@ struct SampleRequest {
   SamplerOptions options;
   std::vector<float> sigmas;
   double cfg_scale = 7.0;
-  Conditioning cond, uncond;
+  std::vector<Conditioning> conditionings;
+  std::vector<PromptPart> parts;
+  std::vector<PromptStage> uncond;  // may be empty where is_guided() says that it is never evaluated
   int preview_every = 0;  // every n-th step's event carries a preview; 0: none does
+
+  /// With one part, and weight times scale exactly 1, the result is its prediction alone.
+  bool is_guided() const { return parts.size() != 1 || parts[0].weight * cfg_scale != 1; }
 };
 
 struct OpProfile {
@@ -133,7 +162,8 @@ class Engine {
   /// Reads constant state only: may be called while another thread is in one of the calls below.
   virtual Estimate estimate(const EstimateRequest& request) const = 0;
   virtual void load(const RunControl& control, const std::function<void(uint64_t loaded, uint64_t total)>& on_progress) = 0;
-  virtual Conditioning encode_text(const std::vector<Chunk>& chunks, int clip_skip, const RunControl& control) = 0;
+  /// One conditioning for each text of each group. Equal windows of tokens are encoded once.
+  virtual std::vector<std::vector<Conditioning>> encode_text(const TextRequest& request, const RunControl& control) = 0;
   virtual Latent sample(const SampleRequest& request, const RunControl& control,
                         const std::function<void(const StepEvent&)>& on_step) = 0;
   virtual std::vector<Image> decode(const Latent& latent, const RunControl& control,

@@ -5,7 +5,7 @@
 namespace sdgen {
 namespace {
 
-constexpr int64_t kLargestSide = 8192, kLargestBatch = 1024, kMostChunks = 1024;
+constexpr int64_t kLargestSide = 8192, kLargestBatch = 1024, kMostChunks = 1 << 14, kMostRepeats = 1 << 20, kMostParts = 1024;
 
 [[noreturn]] void invalid(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
@@ -13,6 +13,29 @@ void check_conditioning(const char* name, const Conditioning& c, const ModelDesc
   if (c.tokens < 1 || c.width != model.unet.context_width || static_cast<int64_t>(c.data.size()) != c.tokens * c.width) {
     invalid(std::string(name) + ": expected [tokens, " + std::to_string(model.unet.context_width) + "] features; got [" +
             std::to_string(c.tokens) + ", " + std::to_string(c.width) + "] with " + std::to_string(c.data.size()) + " values");
+  }
+}
+
+void check_chunk(const Chunk& chunk, const ModelDescription& model) {
+  if (static_cast<int64_t>(chunk.tokens.size()) != model.text.positions || chunk.weights.size() != chunk.tokens.size()) {
+    invalid("chunks: every chunk needs " + std::to_string(model.text.positions) + " tokens and as many weights");
+  }
+  for (int32_t id : chunk.tokens) {
+    if (id < 0 || id >= model.text.vocabulary) {
+      invalid("chunks: token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(model.text.vocabulary));
+    }
+  }
+  for (float weight : chunk.weights) {
+    if (!std::isfinite(weight)) invalid("chunks: a token's weight is not a finite number");
+  }
+}
+
+void check_stages(const char* name, const std::vector<PromptStage>& stages, size_t conditionings) {
+  if (stages.empty()) invalid(std::string(name) + ": at least one stage is needed");
+  for (const PromptStage& stage : stages) {
+    if (stage.conditioning < 0 || static_cast<size_t>(stage.conditioning) >= conditionings) {
+      invalid(std::string(name) + ": there is no conditioning " + std::to_string(stage.conditioning));
+    }
   }
 }
 
@@ -36,26 +59,24 @@ void check_latent_size(int64_t width, int64_t height, int64_t batch) {
   if (batch < 1 || batch > kLargestBatch) invalid("batch " + std::to_string(batch) + ": must be 1 to " + std::to_string(kLargestBatch));
 }
 
-void check_chunks(const std::vector<Chunk>& chunks, int clip_skip, const ModelDescription& model) {
-  if (chunks.empty() || static_cast<int64_t>(chunks.size()) > kMostChunks) {
-    invalid("chunks: 1 to " + std::to_string(kMostChunks) + " are possible; got " + std::to_string(chunks.size()));
+void check_texts(const TextRequest& request, const ModelDescription& model) {
+  if (request.clip_skip < 1 || request.clip_skip > model.text.layers) {
+    invalid("clipSkip " + std::to_string(request.clip_skip) + ": this text encoder has layers for 1 to " +
+            std::to_string(model.text.layers));
   }
-  if (clip_skip < 1 || clip_skip > model.text.layers) {
-    invalid("clipSkip " + std::to_string(clip_skip) + ": this text encoder has layers for 1 to " + std::to_string(model.text.layers));
-  }
-  for (const Chunk& chunk : chunks) {
-    if (static_cast<int64_t>(chunk.tokens.size()) != model.text.positions || chunk.weights.size() != chunk.tokens.size()) {
-      invalid("chunks: every chunk needs " + std::to_string(model.text.positions) + " tokens and as many weights");
-    }
-    for (int32_t id : chunk.tokens) {
-      if (id < 0 || id >= model.text.vocabulary) {
-        invalid("chunks: token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(model.text.vocabulary));
+  int64_t all = 0;
+  for (const std::vector<Text>& texts : request.groups) {
+    if (texts.empty()) invalid("groups: a group needs at least one text");
+    for (const Text& text : texts) {
+      if (text.count < 1 || text.count > kMostRepeats) invalid("groups: a text counts 1 to " + std::to_string(kMostRepeats) + " times");
+      if (text.chunks.empty() || text.chunks.size() != texts[0].chunks.size()) {
+        invalid("groups: the texts of a group need as many chunks each, at least one");
       }
-    }
-    for (float weight : chunk.weights) {
-      if (!std::isfinite(weight)) invalid("chunks: a token's weight is not a finite number");
+      for (const Chunk& chunk : text.chunks) check_chunk(chunk, model);
+      all += static_cast<int64_t>(text.chunks.size());
     }
   }
+  if (all < 1 || all > kMostChunks) invalid("groups: 1 to " + std::to_string(kMostChunks) + " chunks are possible; got " + std::to_string(all));
 }
 
 void check_sample(const SampleRequest& request, const ModelDescription& model) {
@@ -68,8 +89,15 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
     if (!std::isfinite(value) || value < 0) invalid("samplerOptions: eta, sChurn, sTmin and sNoise must be finite and not negative");
   }
   if (std::isnan(o.s_tmax)) invalid("samplerOptions: sTmax is not a number");
-  check_conditioning("cond", request.cond, model);
-  if (request.cfg_scale != 1) check_conditioning("uncond", request.uncond, model);
+  for (const Conditioning& conditioning : request.conditionings) check_conditioning("conditionings", conditioning, model);
+  if (request.parts.empty() || static_cast<int64_t>(request.parts.size()) > kMostParts) {
+    invalid("parts: 1 to " + std::to_string(kMostParts) + " are possible; got " + std::to_string(request.parts.size()));
+  }
+  for (const PromptPart& part : request.parts) {
+    if (!std::isfinite(part.weight)) invalid("parts: a weight is not a finite number");
+    check_stages("parts", part.stages, request.conditionings.size());
+  }
+  if (request.is_guided()) check_stages("uncond", request.uncond, request.conditionings.size());
 }
 
 void check_latent(const Latent& latent, const ModelDescription& model) {

@@ -1,3 +1,4 @@
+import { chunkCount, type PlanPart } from '../pipeline/plan.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { availableMemory, formatBytes } from '../runtime/memory.js';
 import type { PreparedRun } from '../runtime/prepare.js';
@@ -40,8 +41,10 @@ function planFacts({ plan, planSha256 }: PreparedRun) {
     ...facts,
     prompt: prompt.text,
     negativePrompt: negativePrompt.text,
-    promptChunks: prompt.chunks.length,
-    negativePromptChunks: negativePrompt.chunks?.length ?? 0,
+    promptParts: prompt.parts.length,
+    promptTexts: prompt.parts.reduce((sum, { texts }) => sum + texts.length, 0),
+    promptChunks: chunkCount(prompt.parts),
+    negativePromptChunks: chunkCount([negativePrompt.part]),
     sigmaMax: sigmas[0],
     images: batches.flat().length,
   };
@@ -89,6 +92,13 @@ export async function dryRunDocument(prepared: PreparedRun, paths: { readonly mo
   };
 }
 
+/** "2 × 77 tokens", and what AND and schedules make of it. */
+function describeParts(parts: readonly PlanPart[], textWindow: number): string {
+  const texts = parts.reduce((sum, part) => sum + part.texts.length, 0);
+  const size = `${chunkCount(parts)} × ${textWindow} tokens`;
+  return `${size}${parts.length > 1 ? `, ${parts.length} parts` : ''}${texts > parts.length ? `, ${texts} texts` : ''}`;
+}
+
 export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>>): string {
   const { plan, planSha256, estimate, memory, device, model } = document;
   const seeds = plan.batches.flat();
@@ -104,12 +114,12 @@ export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>
     ['model', `${plan.model.name} (${plan.model.family}, ${plan.model.sha256.slice(0, 10)}) ${model}`],
     ['device', `${device.name} ${device.precision} (${device.isa})`],
     ['size', `${plan.width}x${plan.height}, latent ${plan.latentWidth}x${plan.latentHeight}, tiling ${plan.tiling}`],
-    ['prompt', `${plan.prompt.chunks.length} × ${plan.textWindow} tokens: ${plan.prompt.text}`],
+    ['prompt', `${describeParts(plan.prompt.parts, plan.textWindow)}: ${plan.prompt.text}`],
     [
       'negative',
-      plan.negativePrompt.chunks === null
+      plan.negativePrompt.part === null
         ? 'never evaluated at cfg scale 1'
-        : `${plan.negativePrompt.chunks.length} × ${plan.textWindow} tokens: ${plan.negativePrompt.text}`,
+        : `${describeParts([plan.negativePrompt.part], plan.textWindow)}: ${plan.negativePrompt.text}`,
     ],
     ['sampler', `${plan.sampler.name} (${plan.sampler.id}), scheduler ${plan.sampler.scheduler}`],
     ['steps', `${plan.steps}, cfg scale ${plan.cfgScale}, clip skip ${plan.clipSkip}, noise ${plan.noiseSource}`],

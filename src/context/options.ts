@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseWith } from '../request/describe.js';
+import { EMPHASIS_NAMES } from '../request/limits.js';
 
 const finite = (rule: string, min: number, max = Number.MAX_VALUE) => z.number().min(min).max(max).describe(rule);
 
@@ -10,6 +11,15 @@ const finite = (rule: string, min: number, max = Number.MAX_VALUE) => z.number()
 export const optionsSchema = z.strictObject({
   /** How far back a full token window may be cut at a comma, in tokens. */
   commaPaddingBacktrack: z.number().int().min(0).max(74).describe('a whole number from 0 to 74').default(20),
+  /** What weights in a prompt do. */
+  emphasis: z
+    .enum(EMPHASIS_NAMES)
+    .describe(`one of ${EMPHASIS_NAMES.join(', ')}`)
+    .default('Original'),
+  /** Whether # begins a comment in a prompt. */
+  promptComments: z.boolean().describe('true or false').default(true),
+  /** Whether numbers in prompt schedules are read as the webui before 1.6 reads them. */
+  oldPromptSchedules: z.boolean().describe('true or false').default(false),
   eta: finite('a number from 0 to 1', 0, 1).default(1),
   sChurn: finite('a number from 0 to 100', 0, 100).default(0),
   sTmin: finite('a number from 0 to 10', 0, 10).default(0),

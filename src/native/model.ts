@@ -122,11 +122,11 @@ export class Model {
     await new Call(signal, onProgress).run((onEvent) => this.#native.load(onEvent));
   }
 
-  /** The features of all chunks, one after the other. */
+  /** One conditioning for each text of each group. */
   encodeText(
     request: EncodeTextRequest,
     { signal }: CallOptions = {},
-  ): Promise<{ conditioning: Conditioning; profile: OpProfile[] }> {
+  ): Promise<{ conditionings: Conditioning[][]; profile: OpProfile[] }> {
     return new Call<never>(signal).run(() => this.#native.encodeText(request));
   }
 

@@ -93,10 +93,19 @@ export interface Chunk {
   readonly weights: Float32Array;
 }
 
-export interface EncodeTextRequest {
+/** One text of a group; it counts `count` times for the group's means. */
+export interface TextInput {
   readonly chunks: readonly Chunk[];
+  readonly count: number;
+}
+
+export interface EncodeTextRequest {
+  /** The texts of a group have as many chunks each and share the means that emphasis restores. */
+  readonly groups: readonly (readonly TextInput[])[];
   /** 1 = last layer. The final layer norm applies in every case. */
   readonly clipSkip: number;
+  /** False: weights only multiply. */
+  readonly restoreMean: boolean;
   readonly profile?: boolean;
 }
 
@@ -116,6 +125,19 @@ export interface SamplerOptions {
   readonly sNoise: number;
 }
 
+/** Holds from the model call after the stage before it up to and with call `until`, counted from 0. */
+export interface StageInput {
+  readonly until: number;
+  /** Place in `SampleRequest.conditionings`. */
+  readonly conditioning: number;
+}
+
+/** D = Du + Σ weight·cfgScale·(Dc − Du) over the parts. */
+export interface PartInput {
+  readonly weight: number;
+  readonly stages: readonly StageInput[];
+}
+
 export interface SampleRequest {
   /** Latent size: picture size / latentScale. */
   readonly latentWidth: number;
@@ -128,9 +150,10 @@ export interface SampleRequest {
   /** Descending float32 sigmas as the sampler receives them, usually ending in 0. */
   readonly sigmas: Float32Array;
   readonly cfgScale: number;
-  readonly cond: Conditioning;
-  /** Not evaluated when cfgScale is 1. */
-  readonly uncond: Conditioning;
+  readonly conditionings: readonly Conditioning[];
+  readonly parts: readonly PartInput[];
+  /** Needed unless there is one part and its weight times cfgScale is 1. */
+  readonly uncond?: readonly StageInput[] | undefined;
   /** Every n-th step's event carries a preview; 0 or absent: none does. */
   readonly previewEvery?: number;
   readonly profile?: boolean;
@@ -225,7 +248,7 @@ export interface NativeModel {
   estimate(request: EstimateRequest): Estimate;
   /** Reads and packs all weights; without it the first use of a part does. */
   load(onProgress?: (event: LoadEvent) => void): NativeJob<void>;
-  encodeText(request: EncodeTextRequest): NativeJob<{ conditioning: Conditioning; profile: OpProfile[] }>;
+  encodeText(request: EncodeTextRequest): NativeJob<{ conditionings: Conditioning[][]; profile: OpProfile[] }>;
   sample(
     request: SampleRequest,
     onStep?: (event: StepEvent) => void,

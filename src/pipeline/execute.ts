@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
-import type { Conditioning, DecodedImage, Latent, OpProfile } from '../native/types.js';
+import type { DecodedImage, Latent, OpProfile, SampleRequest, TextInput } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
-import { type GenerationPlan, imageCount, type PlanText } from './plan.js';
+import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
 
 /** One finished picture: RGB8, row-major. */
 export interface GeneratedImage {
@@ -31,35 +31,51 @@ export interface ExecuteHooks {
   readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
 }
 
-interface Texts {
-  readonly cond: Conditioning;
-  readonly uncond: Conditioning;
-}
+/** A plan's texts as the sampler takes them. */
+type Prompts = Pick<SampleRequest, 'conditionings' | 'parts' | 'uncond'>;
 
-async function encode(chunks: PlanText['chunks'], plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks) {
-  const request = {
+/** A part's texts for the engine; each counts as often as the schedule names it. */
+function textGroup({ texts, stages }: PlanPart): TextInput[] {
+  return texts.map(({ chunks }, place) => ({
     chunks: chunks.map(({ tokens, weights }) => ({
       tokens: Int32Array.from(tokens),
       weights: Float32Array.from(weights),
     })),
-    clipSkip: plan.clipSkip,
-    profile: hooks.onProfile !== undefined,
-  };
-  const { conditioning, profile } = await context.model.engine.encodeText(request, { signal: context.state.signal });
-  hooks.onProfile?.(profile);
-  return conditioning;
+    count: Math.max(1, stages.filter(({ text }) => text === place).length),
+  }));
 }
 
-/** Each prompt once for the whole run. Where uncond is never evaluated, cond stands in its place. */
-async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks): Promise<Texts> {
-  const cond = await encode(plan.prompt.chunks, plan, context, hooks);
-  const negative = plan.negativePrompt.chunks;
-  return { cond, uncond: negative === null ? cond : await encode(negative, plan, context, hooks) };
+/** Every distinct text once for the whole run. */
+async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks): Promise<Prompts> {
+  const { part: negative } = plan.negativePrompt;
+  const needed = negative === null ? plan.prompt.parts : [...plan.prompt.parts, negative];
+  // Parts that differ in their weight alone are one group.
+  const keys = needed.map(({ texts, stages }) => canonicalJson([texts, stages]));
+  const distinct = [...new Set(keys)];
+  const groups = distinct.flatMap((key) => needed.slice(keys.indexOf(key), keys.indexOf(key) + 1));
+  const request = {
+    groups: groups.map(textGroup),
+    clipSkip: plan.clipSkip,
+    restoreMean: plan.emphasis === 'Original',
+    profile: hooks.onProfile !== undefined,
+  };
+  const { conditionings, profile } = await context.model.engine.encodeText(request, { signal: context.state.signal });
+  hooks.onProfile?.(profile);
+  const firstOf = (group: number): number => groups.slice(0, group).reduce((sum, { texts }) => sum + texts.length, 0);
+  const stagesOf = (part: PlanPart, key: string | undefined) => {
+    const first = firstOf(distinct.indexOf(key ?? ''));
+    return part.stages.map(({ until, text }) => ({ until, conditioning: first + text }));
+  };
+  return {
+    conditionings: conditionings.flat(),
+    parts: plan.prompt.parts.map((part, i) => ({ weight: part.weight, stages: stagesOf(part, keys[i]) })),
+    ...(negative === null ? {} : { uncond: stagesOf(negative, keys.at(-1)) }),
+  };
 }
 
 async function sample(
   seeds: readonly number[],
-  texts: Texts,
+  prompts: Prompts,
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
@@ -76,7 +92,7 @@ async function sample(
       samplerOptions: { eta, sChurn, sTmin, sTmax, sNoise },
       sigmas: Float32Array.from(plan.sigmas),
       cfgScale: plan.cfgScale,
-      ...texts,
+      ...prompts,
       previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
     },
@@ -147,11 +163,11 @@ export async function* executePlan(
   const { state, model } = context;
   state.plan(imageCount(plan), plan.batches.length, plan.steps);
   await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
-  const texts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
+  const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();
     state.beginBatch(index + 1);
-    const latent = await hooks.time('sample', () => sample(seeds, texts, plan, context, hooks));
+    const latent = await hooks.time('sample', () => sample(seeds, prompts, plan, context, hooks));
     yield await hooks.time('decode', () => decode(seeds, latent, context, hooks));
   }
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FailureError } from '../request/errors.js';
-import { LIMITS } from '../request/limits.js';
+import { EMPHASIS_NAMES, LIMITS } from '../request/limits.js';
 
-const FORMAT = 'sdgen-plan-1';
+const FORMAT = 'sdgen-plan-2';
 
 /** A number that float32 holds exactly: what is written is what the engine receives. */
 const float32 = z.number().refine((value) => Object.is(Math.fround(value), value), { error: 'not a float32 value' });
@@ -20,6 +20,24 @@ const textSchema = z.strictObject({
   text: z.string(),
   chunks: z.array(chunkSchema).min(1).max(LIMITS.promptChunks),
 });
+
+/** One of the prompts that AND joins: its distinct texts, and which of them holds up to and with model call `until`. */
+const partSchema = z
+  .strictObject({
+    /** In the guidance: D = Du + Σ weight·cfgScale·(Dc − Du). */
+    weight: z.number(),
+    texts: z.array(textSchema).min(1).max(LIMITS.promptWindows),
+    stages: z
+      .array(z.strictObject({ until: z.number().int().min(0), text: z.number().int().min(0) }))
+      .min(1)
+      .max(2 * LIMITS.steps.max + 1),
+  })
+  .refine(({ texts }) => texts.every(({ chunks }) => chunks.length === texts[0]?.chunks.length), {
+    error: 'all texts of a part need as many chunks',
+  })
+  .refine(({ texts, stages }) => stages.every(({ text }) => text < texts.length), {
+    error: 'a stage names a text that is not there',
+  });
 
 const samplerSchema = z.strictObject({
   /** The native engine's id. */
@@ -59,9 +77,13 @@ export const planSchema = z.strictObject({
   height: side,
   latentWidth: side,
   latentHeight: side,
-  prompt: textSchema,
-  /** Its chunks are null when they are never evaluated (cfgScale 1). */
-  negativePrompt: z.strictObject({ text: z.string(), chunks: textSchema.shape.chunks.nullable() }),
+  prompt: z.strictObject({ text: z.string(), parts: z.array(partSchema).min(1).max(LIMITS.promptParts) }),
+  /** Its part is null when it is never evaluated (one part, and weight times cfgScale exactly 1). */
+  negativePrompt: z.strictObject({ text: z.string(), part: partSchema.nullable() }),
+  /** What weights do to the text features; "None" and "Ignore" left no weights. */
+  emphasis: z.enum(EMPHASIS_NAMES),
+  /** Whether the schedules were read as the webui before 1.6 reads them, and differ for it. */
+  oldPromptSchedules: z.boolean(),
   textWindow: windowLength,
   clipSkip: z.number().int().min(LIMITS.clipSkip.min).max(LIMITS.clipSkip.max),
   cfgScale: z.number().min(LIMITS.cfgScale.min).max(LIMITS.cfgScale.max),
@@ -80,7 +102,7 @@ export const planSchema = z.strictObject({
 });
 
 export type GenerationPlan = Readonly<z.output<typeof planSchema>>;
-export type PlanText = GenerationPlan['prompt'];
+export type PlanPart = GenerationPlan['prompt']['parts'][number];
 export const PLAN_FORMAT = FORMAT;
 
 /**
@@ -108,6 +130,18 @@ export function canonicalJson(value: unknown): string {
 /** SHA-256 of the plan's canonical JSON, in hex. */
 export function hashPlan(plan: GenerationPlan): string {
   return createHash('sha256').update(canonicalJson(plan)).digest('hex');
+}
+
+/** The most chunks that any text of these parts has; 0 without parts. */
+export function chunkCount(parts: readonly (PlanPart | null)[]): number {
+  return Math.max(0, ...parts.map((part) => part?.texts[0]?.chunks.length ?? 0));
+}
+
+/** Bytes of all text features, twice: they wait in JavaScript and in the engine. */
+export function textBytes({ prompt, negativePrompt, textWindow }: GenerationPlan, width: number): number {
+  const parts = negativePrompt.part === null ? prompt.parts : [...prompt.parts, negativePrompt.part];
+  const windows = parts.reduce((sum, part) => sum + part.texts.length * chunkCount([part]), 0);
+  return 2 * Float32Array.BYTES_PER_ELEMENT * windows * textWindow * width;
 }
 
 /** Images of the whole run. */

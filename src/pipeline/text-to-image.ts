@@ -1,45 +1,23 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { NoiseSource } from '../native/types.js';
-import { toChunks } from '../prompt/chunks.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
-import { refuseUnsupported } from '../prompt/unsupported.js';
-import { FailureError, UsageError } from '../request/errors.js';
+import { UsageError } from '../request/errors.js';
 import type { NoiseName } from '../request/limits.js';
 import type { TextToImageRequest } from '../request/txt2img.js';
 import { findSampler } from '../sampling/samplers.js';
 import { computeSigmas, findScheduler } from '../sampling/schedules.js';
-import { type GenerationPlan, PLAN_FORMAT, type PlanText } from './plan.js';
+import { type GenerationPlan, PLAN_FORMAT } from './plan.js';
+import { planPrompts } from './prompts.js';
 
 const NOISE_SOURCES: Readonly<Record<NoiseName, NoiseSource>> = { gpu: 'philox', cpu: 'torch-cpu' };
 
 /**
- * What can be refused without a model: names and prompt syntax.
+ * What can be refused without a model: names.
  * @throws UsageError
  */
 export function checkNames(request: TextToImageRequest): void {
   findSampler(request.sampler);
   findScheduler(request.scheduler);
-  refuseUnsupported(request.prompt, 'prompt');
-  refuseUnsupported(request.negativePrompt, 'negativePrompt');
-}
-
-function planText(text: string, context: RuntimeContext, tokenizer: ClipTokenizer): PlanText {
-  const { positions, vocabulary } = context.model.description.text;
-  if (vocabulary < tokenizer.size) {
-    throw new FailureError(
-      'E_MODEL_UNSUPPORTED',
-      `the text encoder of ${context.model.path} knows ${vocabulary} tokens; CLIP's ${tokenizer.size} are needed`,
-    );
-  }
-  const commaBacktrack = context.options.commaPaddingBacktrack;
-  const { chunks } = toChunks(text, tokenizer, { positions, commaBacktrack });
-  return {
-    text,
-    chunks: chunks.map(({ tokens, weights }) => ({
-      tokens: [...tokens],
-      weights: weights.map(Math.fround),
-    })),
-  };
 }
 
 function planSampler(request: TextToImageRequest, context: RuntimeContext) {
@@ -85,7 +63,7 @@ export function planTextToImage(
   batches: readonly (readonly number[])[],
   tokenizer: ClipTokenizer,
 ): GenerationPlan {
-  const { width, height, cfgScale, negativePrompt } = request;
+  const { width, height } = request;
   const { latentScale, text } = context.model.description;
   if (width % latentScale !== 0 || height % latentScale !== 0) {
     throw new UsageError(
@@ -98,7 +76,6 @@ export function planTextToImage(
       'clipSkip',
     );
   }
-  const negative = planText(negativePrompt, context, tokenizer);
   return {
     format: PLAN_FORMAT,
     kind: 'txt2img',
@@ -109,11 +86,10 @@ export function planTextToImage(
     height,
     latentWidth: width / latentScale,
     latentHeight: height / latentScale,
-    prompt: planText(request.prompt, context, tokenizer),
-    negativePrompt: { text: negativePrompt, chunks: cfgScale === 1 ? null : negative.chunks },
+    ...planPrompts(request, context, tokenizer),
     textWindow: text.positions,
     clipSkip: request.clipSkip,
-    cfgScale,
+    cfgScale: request.cfgScale,
     ...planSampler(request, context),
     steps: request.steps,
     noiseSource: NOISE_SOURCES[request.rng],

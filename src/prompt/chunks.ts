@@ -1,6 +1,6 @@
-import { FailureError } from '../request/errors.js';
-import { LIMITS } from '../request/limits.js';
-import { parseAttention } from './grammar.js';
+import { UsageError } from '../request/errors.js';
+import { type EmphasisName, LIMITS } from '../request/limits.js';
+import { type PromptPart, parseAttention } from './grammar.js';
 import { fieldLabel, type PromptField } from './position.js';
 
 /** What chunking needs of a tokenizer; ClipTokenizer is one. */
@@ -17,6 +17,8 @@ export interface ChunkOptions {
   readonly positions: number;
   /** How many tokens back a comma may lie for the words after it to move to the next chunk together; 0 = never. */
   readonly commaBacktrack: number;
+  /** What brackets mean; "Original" unless said, which differs from "No norm" only in the engine. */
+  readonly emphasis?: EmphasisName;
   /** Whose text it is, for errors; the prompt's unless said. */
   readonly field?: PromptField;
 }
@@ -38,9 +40,9 @@ export const DEFAULT_CHUNK_OPTIONS: ChunkOptions = Object.freeze({ positions: 77
 
 /**
  * Cuts a prompt into windows of the text tower: attention weights as `parseAttention` has them, a new chunk at each BREAK
- * and wherever one is full, then at the last comma if it is near. An empty prompt is one chunk of fill.
- * Prompt syntax that is not built must have been refused before (`refuseUnsupported`).
- * @throws FailureError E_PROMPT_TOO_LONG for more than LIMITS.promptChunks chunks, and what parseAttention throws.
+ * and wherever one is full, then at the last comma if it is near. An empty prompt is one chunk of fill. With emphasis
+ * "None" brackets and BREAK are text; with "Ignore" they are read and all weights are 1.
+ * @throws UsageError for more than LIMITS.promptChunks chunks, and what parseAttention throws.
  */
 export function toChunks(
   prompt: string,
@@ -51,11 +53,17 @@ export function toChunks(
     throw new RangeError(`a chunk needs at least 3 positions, not ${options.positions}`);
   }
   const builder = new ChunkBuilder(tokenizer, options);
-  for (const part of parseAttention(prompt, options.field)) {
+  for (const part of readParts(prompt, options)) {
     if (part.kind === 'break') builder.close();
     else for (const token of tokenizer.encode(part.text)) builder.add(token, part.weight);
   }
   return builder.finish();
+}
+
+function readParts(prompt: string, { emphasis, field }: ChunkOptions): PromptPart[] {
+  if (emphasis === 'None') return [{ kind: 'text', text: prompt, weight: 1 }];
+  const parts = parseAttention(prompt, field);
+  return emphasis === 'Ignore' ? parts.map((part) => (part.kind === 'text' ? { ...part, weight: 1 } : part)) : parts;
 }
 
 class ChunkBuilder {
@@ -116,10 +124,10 @@ class ChunkBuilder {
   finish(): ChunkedPrompt {
     if (this.#tokens.length > 0 || this.#closed === 0) this.close();
     if (this.#closed > LIMITS.promptChunks) {
-      throw new FailureError(
-        'E_PROMPT_TOO_LONG',
+      throw new UsageError(
         `the ${fieldLabel(this.#field)} has ${this.#tokenCount} tokens in ${this.#closed} chunks of ${this.#room}; ` +
           `the limit is ${LIMITS.promptChunks} chunks (${LIMITS.promptChunks * this.#room} tokens): shorten it`,
+        this.#field,
       );
     }
     return { chunks: this.#chunks, tokenCount: this.#tokenCount };

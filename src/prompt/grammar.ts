@@ -4,7 +4,6 @@ import { column, fieldLabel, type PromptField } from './position.js';
 import { PYTHON_SPACE, trimEnd, trimStart } from './white-space.js';
 
 export type { PromptField } from './position.js';
-export { refuseUnsupported } from './unsupported.js';
 
 /** A stretch of text of one weight, or the end of a chunk. */
 export type PromptPart =

@@ -26,6 +26,12 @@ export const LIMITS = {
   promptCharacters: 1_000_000,
   /** Token windows of one prompt: 100 × 75 tokens. */
   promptChunks: 100,
+  /** Token windows of all that a prompt's schedules make it say. */
+  promptWindows: 1000,
+  /** Prompts that AND joins. */
+  promptParts: 64,
+  /** Characters of all stages of a prompt's schedules. */
+  scheduleCharacters: 20_000_000,
   steps: { min: 1, max: 1000 },
   side: { min: 16, max: 16384, multiple: 8 },
   cfgScale: { min: 0, max: 1000 },
@@ -40,6 +46,10 @@ export const LIMITS = {
 /** Where the noise comes from: the webui's GPU stream (Philox) or torch's CPU generator. */
 export const NOISE_NAMES = ['gpu', 'cpu'] as const;
 export type NoiseName = (typeof NOISE_NAMES)[number];
+
+/** What a prompt's weights do, by the webui's names: text, nothing, weights with the mean restored, or without. */
+export const EMPHASIS_NAMES = ['None', 'Ignore', 'Original', 'No norm'] as const;
+export type EmphasisName = (typeof EMPHASIS_NAMES)[number];
 
 /** File formats of pictures. */
 export const FORMAT_NAMES = ['png', 'jpeg', 'webp', 'avif'] as const;

@@ -3,7 +3,7 @@ import { shortHash } from '../checkpoints/hash.js';
 import { VERSION } from '../context/version.js';
 import { encodePicture } from '../image/codec.js';
 import { makeGrid } from '../image/grid.js';
-import { formatInfotext } from '../image/infotext.js';
+import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import type { TextToImageRequest } from '../request/txt2img.js';
@@ -45,7 +45,13 @@ interface FinalizeInput {
 /** k-diffusion's own defaults, which are not written. */
 const SAMPLER_DEFAULTS = { eta: 1, sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 } as const;
 
-function extras(plan: GenerationPlan): [string, string | number | undefined][] {
+/** Whether any text that is encoded has a bracket: only then does the emphasis mode show. */
+function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
+  const parts = [...prompt.parts, negativePrompt.part];
+  return parts.some((part) => part?.texts.some(({ text }) => /[([]/.test(text)));
+}
+
+function extras(plan: GenerationPlan): [string, InfotextValue][] {
   const { sampler } = plan;
   const unless = (key: keyof typeof SAMPLER_DEFAULTS): number | undefined =>
     sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
@@ -55,6 +61,8 @@ function extras(plan: GenerationPlan): [string, string | number | undefined][] {
     ['Sigma tmin', unless('sTmin')],
     ['Sigma tmax', unless('sTmax')],
     ['Sigma noise', unless('sNoise')],
+    ['Emphasis', hasBrackets(plan) && plan.emphasis !== 'Original' ? plan.emphasis : undefined],
+    ['Old prompt editing timelines', plan.oldPromptSchedules ? true : undefined],
     ['Device', plan.device.name],
     ['Precision', plan.device.precision],
     ['VAE tiling', plan.tiling === 'none' ? undefined : plan.tiling],

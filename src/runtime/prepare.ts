@@ -4,7 +4,8 @@ import type { RunState } from '../context/run-state.js';
 import { type CommandOptions, createContext, type RuntimeContext } from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
-import { type GenerationPlan, hashPlan, imageCount } from '../pipeline/plan.js';
+import { chunkCount, type GenerationPlan, hashPlan, imageCount, textBytes } from '../pipeline/plan.js';
+import { expandPrompts } from '../pipeline/prompts.js';
 import { batchSeeds, type RandomInteger } from '../pipeline/seeds.js';
 import { checkNames, planTextToImage } from '../pipeline/text-to-image.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
@@ -85,18 +86,18 @@ function estimateRun(
   context: RuntimeContext,
   sheet: PixelSize | undefined,
 ): { estimate: Estimate; memory: MemoryNeed } {
-  const condTokens = plan.prompt.chunks.length * plan.textWindow;
+  const { part: negative } = plan.negativePrompt;
+  const condTokens = chunkCount(plan.prompt.parts) * plan.textWindow;
   const estimate = context.model.engine.estimate({
     latentWidth: plan.latentWidth,
     latentHeight: plan.latentHeight,
     batch: plan.batches[0]?.length ?? 1,
     condTokens,
-    uncondTokens:
-      plan.negativePrompt.chunks === null ? condTokens : plan.negativePrompt.chunks.length * plan.textWindow,
-    useUncond: plan.negativePrompt.chunks !== null,
+    uncondTokens: negative === null ? condTokens : chunkCount([negative]) * plan.textWindow,
+    useUncond: negative !== null,
   });
   const memory = {
-    engineBytes: estimate.peakBytes,
+    engineBytes: estimate.peakBytes + textBytes(plan, context.model.description.text.width),
     loadedBytes: context.model.loaded ? estimate.weightBytes : 0,
     pictureBytes: 3 * (imageCount(plan) * plan.width * plan.height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
   };
@@ -115,12 +116,14 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   checkNames(asked);
   onStage('override-options');
   const options = derive(parts.options.snapshot(), run.overrideOptions);
+  const texts = expandPrompts(asked, options);
   onStage('snapshot');
   const device = resolveDevice(commandOptions, await parts.provider.capabilities());
   onStage('model');
   const model = await parts.provider.getModel({ ...commandOptions, device }, state.signal);
   const defaults = modelDefaults(model.description.metadata, model.path);
-  const request = parseTextToImage({ ...defaults, ...(given as object) }, naming);
+  const { prompt, negativePrompt } = texts;
+  const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);
   onStage('seeds');
   const batches = batchSeeds(request, parts.random);
   const sheet = request.grid ? gridSize(batches.flat().length, request) : undefined;

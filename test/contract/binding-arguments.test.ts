@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => model?.close());
 
-/** A deep copy of `base` with the value at `path`, e.g. "chunks[0].tokens", replaced. */
+/** A deep copy of `base` with the value at `path`, e.g. "seeds[0]", replaced. */
 function having<T extends object>(base: T, path: string, value: unknown): T {
   const copy: T = structuredClone(base);
   const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
@@ -73,15 +73,21 @@ const ESTIMATE: [field: string, value: unknown][] = [
 ];
 
 const ENCODE: [field: string, value: unknown][] = [
-  ['chunks', 'text'],
-  ['chunks', []],
-  ['chunks', Array(900)],
-  ['chunks[0]', 5],
-  ['chunks[0].tokens', [1, 2, 3]],
-  ['chunks[0].tokens', new Float32Array(77)],
-  ['chunks[0].tokens', new Int32Array(76)],
-  ['chunks[0].weights', FLOATS(78)],
-  ['chunks[0].weights', null],
+  ['groups', 'text'],
+  ['groups', []],
+  ['groups[0]', []],
+  ['groups[0]', 5],
+  ['groups[0][0]', 5],
+  ['groups[0][0].count', 0],
+  ['groups[0][0].count', 1.5],
+  ['groups[0][0].chunks', []],
+  ['groups[0][0].chunks', Array(900)],
+  ['groups[0][0].chunks[0].tokens', [1, 2, 3]],
+  ['groups[0][0].chunks[0].tokens', new Float32Array(77)],
+  ['groups[0][0].chunks[0].tokens', new Int32Array(76)],
+  ['groups[0][0].chunks[0].weights', FLOATS(78)],
+  ['groups[0][0].chunks[0].weights', null],
+  ['restoreMean', 1],
   ['clipSkip', 0],
   ['clipSkip', 100],
   ['profile', 'yes'],
@@ -110,14 +116,24 @@ const SAMPLE: [field: string, value: unknown][] = [
   ['sigmas', new Float32Array([14, -1])],
   ['cfgScale', Number.NaN],
   ['cfgScale', '7'],
-  ['cond', null],
-  ['cond.data', FLOATS(5)],
-  ['cond.tokens', 0],
-  ['cond.width', 1],
+  ['conditionings', null],
+  ['conditionings', []],
+  ['conditionings[0].data', FLOATS(5)],
+  ['conditionings[0].tokens', 0],
+  ['conditionings[0].width', 1],
+  ['conditionings[1].data', new Uint8Array(5)],
+  ['conditionings[1].tokens', Number.POSITIVE_INFINITY],
+  ['conditionings[1].width', 2.5],
+  ['parts', []],
+  ['parts[0]', 1],
+  ['parts[0].weight', Number.NaN],
+  ['parts[0].stages', []],
+  ['parts[0].stages[0].until', -1],
+  ['parts[0].stages[0].conditioning', 2],
   ['uncond', undefined],
-  ['uncond.data', new Uint8Array(5)],
-  ['uncond.tokens', Number.POSITIVE_INFINITY],
-  ['uncond.width', 2.5],
+  ['uncond', []],
+  ['uncond[0].until', 0.5],
+  ['uncond[0].conditioning', -1],
   ['previewEvery', -1],
   ['previewEvery', 0.5],
   ['profile', 0],
@@ -185,13 +201,13 @@ describe('a wrong argument is refused by its name', () => {
   it('single elements of typed arrays', async () => {
     const encode = encodeRequest(model.describe());
     for (const token of [-1, model.describe().text.vocabulary]) {
-      const tokens = having(encode, 'chunks[0].tokens[5]', token);
-      await expectRefusal(() => model.encodeText(tokens).promise, 'chunks[0].tokens[5]');
+      const tokens = having(encode, 'groups[0][0].chunks[0].tokens[5]', token);
+      await expectRefusal(() => model.encodeText(tokens).promise, 'groups[0][0].chunks[0].tokens[5]');
     }
-    const weights = having(encode, 'chunks[0].weights[76]', Number.POSITIVE_INFINITY);
-    await expectRefusal(() => model.encodeText(weights).promise, 'chunks[0].weights[76]');
+    const weights = having(encode, 'groups[0][0].chunks[0].weights[76]', Number.POSITIVE_INFINITY);
+    await expectRefusal(() => model.encodeText(weights).promise, 'groups[0][0].chunks[0].weights[76]');
     const sample = sampleRequest(model.describe(), 2);
-    for (const field of ['cond.data[7]', 'uncond.data[0]', 'sigmas[1]']) {
+    for (const field of ['conditionings[0].data[7]', 'conditionings[1].data[0]', 'sigmas[1]']) {
       await expectRefusal(() => model.sample(having(sample, field, Number.NaN)).promise, field);
     }
     const latent = { data: FLOATS(256).fill(Number.NEGATIVE_INFINITY), batch: 1, channels: 4, height: 8, width: 8 };

@@ -136,13 +136,16 @@ describe('the calls', () => {
     expect(loads.at(-1)?.totalBytes).toBeGreaterThan(0);
 
     const text = await own.encodeText({ ...encodeRequest(description), profile: true }).promise;
-    const { tokens, width, data } = text.conditioning;
+    const [[conditioning] = []] = text.conditionings;
+    if (conditioning === undefined) throw new Error('no conditioning');
+    const { tokens, width, data } = conditioning;
     expect([tokens, width, data.length]).toEqual([77, description.unet.contextWidth, 77 * width]);
     expect(data).toBeInstanceOf(Float32Array);
 
     const steps: StepEvent[] = [];
     const seeds = [3, 2 ** 53 - 1];
-    const request = { ...sampleRequest(description, 5, seeds), cond: text.conditioning, profile: true };
+    const conditionings = [conditioning, conditioning];
+    const request = { ...sampleRequest(description, 5, seeds), conditionings, profile: true };
     const sampled = await own.sample(request, (event) => steps.push(event)).promise;
     expect({ ...sampled.latent, data: sampled.latent.data.length }).toEqual({
       data: 2 * 4 * 8 * 8,
@@ -232,7 +235,7 @@ describe('the calls', () => {
     const request = sampleRequest(description, 3);
     const before = await model.sample(request).promise;
     const job = model.sample(request);
-    request.cond.data.fill(9);
+    request.conditionings[0]?.data.fill(9);
     request.sigmas.fill(1);
     expect((await job.promise).latent).toEqual(before.latent);
   });

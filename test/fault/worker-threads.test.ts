@@ -23,7 +23,8 @@ const PRELUDE = `
     latentWidth: 8, latentHeight: 8, seeds: [1], noiseSource: 'philox', sampler: 'euler',
     samplerOptions: { eta: 1, sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 },
     sigmas: Float32Array.from({ length: steps + 1 }, (_, i) => 14.6 * (1 - i / steps)),
-    cfgScale: 7, cond: features, uncond: features,
+    cfgScale: 7, conditionings: [features], parts: [{ weight: 1, stages: [{ until: 9, conditioning: 0 }] }],
+    uncond: [{ until: 9, conditioning: 0 }],
   });
   const [endless, short] = [request(endlessSteps), request(3)];
   const addon = require(path);

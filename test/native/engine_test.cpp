@@ -37,7 +37,7 @@ Floats denoised(sdgen::Engine& engine, const sdgen::Conditioning& cond) {
   SampleRequest request = tiny_request();
   request.sigmas = {9.0f, 0.0f};
   request.cfg_scale = 1;
-  request.cond = cond;
+  request.conditionings[0] = cond;
   return sample(engine, request).data;
 }
 
@@ -95,12 +95,12 @@ TEST(engine_threads_change_no_byte) {
   SampleRequest request = tiny_request();
   request.seeds = {1, 2};
   const Latent latent = sample(*one, request);
-  const Floats text = one->encode_text({chunk_of(1), chunk_of(2)}, 1, {}).data;
+  const Floats text = encode(*one, {chunk_of(1), chunk_of(2)}).data;
   const auto rgb = one->decode(latent, {}, nullptr)[1].rgb;
   for (const int threads : {2, 3, 8}) {
     const auto many = file.open({}, threads);
     CHECK_MSG(same_bits(sample(*many, request).data, latent.data), threads << " threads");
-    CHECK_MSG(same_bits(many->encode_text({chunk_of(1), chunk_of(2)}, 1, {}).data, text), threads << " threads");
+    CHECK_MSG(same_bits(encode(*many, {chunk_of(1), chunk_of(2)}).data, text), threads << " threads");
     CHECK_MSG(many->decode(latent, {}, nullptr)[1].rgb == rgb, threads << " threads");
   }
 }
@@ -126,18 +126,18 @@ TEST(engine_batch_position_changes_no_byte) {
 
 TEST(engine_chunks_are_encoded_independently) {
   const auto engine = TinyFile().open();
-  const sdgen::Conditioning both = engine->encode_text({chunk_of(1), chunk_of(2)}, 1, {});
+  const sdgen::Conditioning both = encode(*engine, {chunk_of(1), chunk_of(2)});
   CHECK(both.tokens == 16 && both.width == 32);
-  Floats joined = engine->encode_text({chunk_of(1)}, 1, {}).data;
-  const Floats second = engine->encode_text({chunk_of(2)}, 1, {}).data;
+  Floats joined = encode(*engine, {chunk_of(1)}).data;
+  const Floats second = encode(*engine, {chunk_of(2)}).data;
   joined.insert(joined.end(), second.begin(), second.end());
   CHECK(same_bits(both.data, joined));
-  CHECK(!same_bits(second, engine->encode_text({chunk_of(2)}, 2, {}).data));
+  CHECK(!same_bits(second, encode(*engine, {chunk_of(2)}, 2).data));
 }
 
 TEST(engine_emphasis_keeps_the_mean) {
   const auto engine = TinyFile().open();
-  const Floats plain = engine->encode_text({chunk_of(3)}, 1, {}).data;
+  const Floats plain = encode(*engine, {chunk_of(3)}).data;
   Chunk weighted = chunk_of(3);
   weighted.weights[2] = 1.3f;
   weighted.weights[5] = 0.5f;
@@ -150,7 +150,7 @@ TEST(engine_emphasis_keeps_the_mean) {
   }
   const auto restore = static_cast<float>((before / 256) / (after / 256));
   for (float& v : want) v *= restore;
-  CHECK(same_bits(engine->encode_text({weighted}, 1, {}).data, want));
+  CHECK(same_bits(encode(*engine, {weighted}).data, want));
 }
 
 TEST(engine_guides_with_prompts_of_any_lengths) {
@@ -158,9 +158,8 @@ TEST(engine_guides_with_prompts_of_any_lengths) {
   SampleRequest request = tiny_request();
   request.sigmas = {9.0f, 0.0f};
   for (const auto& [cond, uncond] : {std::pair<int64_t, int64_t>{8, 8}, {8, 16}, {24, 8}}) {
-    request.cond = features(cond, 3);
-    request.uncond = features(uncond, 4);
-    const Floats dc = denoised(*engine, request.cond), du = denoised(*engine, request.uncond);
+    request.conditionings = {features(cond, 3), features(uncond, 4)};
+    const Floats dc = denoised(*engine, request.conditionings[0]), du = denoised(*engine, request.conditionings[1]);
     CHECK(!same_bits(dc, du));
     Floats want;
     for (size_t i = 0; i < dc.size(); ++i) want.push_back(std::fma(7.5f, dc[i] - du[i], du[i]));
@@ -173,9 +172,8 @@ TEST(engine_cfg_1_leaves_uncond_alone) {
   SampleRequest request = tiny_request();
   request.cfg_scale = 1;
   const Latent plain = sample(*engine, request);
-  for (const sdgen::Conditioning& garbage : {sdgen::Conditioning{},
-                                             {Floats(256, std::numeric_limits<float>::quiet_NaN()), 8, 32},
-                                             {Floats(3, 1e38f), 77, 5}}) {
+  for (const std::vector<sdgen::PromptStage>& garbage :
+       {std::vector<sdgen::PromptStage>{}, {{0, 7}}, {{-1, -1}, {1000, 1}}}) {
     request.uncond = garbage;
     CHECK(same_bits(sample(*engine, request).data, plain.data));
   }
@@ -217,7 +215,7 @@ TEST(engine_cancels_before_and_during) {
   const Latent latent{Floats(60, 0.5f), 1, 4, 3, 5};
   std::string what;
   CHECK_THROWS(engine->load(cancelled, nullptr), ErrorCode::kCancelled, what);
-  CHECK_THROWS(engine->encode_text({chunk_of(1)}, 1, cancelled), ErrorCode::kCancelled, what);
+  CHECK_THROWS(encode(*engine, {chunk_of(1)}, 1, cancelled), ErrorCode::kCancelled, what);
   CHECK_THROWS(engine->sample(tiny_request(), cancelled, nullptr), ErrorCode::kCancelled, what);
   CHECK_THROWS(engine->decode(latent, cancelled, nullptr), ErrorCode::kCancelled, what);
 
@@ -251,7 +249,7 @@ TEST(engine_names_the_part_that_is_not_finite) {
     text.plant("text.encoder.layers.1.mlp.fc2.bias", bad);
     unet.plant("unet.middle_block.1.transformer_blocks.0.attn2.to_v.weight", bad);
     vae.plant("vae.decoder.conv_in.weight", bad);
-    CHECK_THROWS(text.open()->encode_text({chunk_of(1)}, 1, {}), ErrorCode::kNonFinite, what);
+    CHECK_THROWS(encode(*text.open(), {chunk_of(1)}), ErrorCode::kNonFinite, what);
     CHECK_MSG(has(what, "text encoder"), what);
     CHECK_THROWS(sample(*unet.open(), tiny_request()), ErrorCode::kNonFinite, what);
     CHECK_MSG(has(what, "UNet") && has(what, "step 1 "), what);
@@ -297,22 +295,28 @@ TEST(engine_refuses_impossible_requests) {
   refused("sigmas[0]", [&](SampleRequest& r) { r.sigmas[0] = nan; });
   refused("cfgScale", [](SampleRequest& r) { r.cfg_scale = std::nan(""); });
   refused("samplerOptions", [](SampleRequest& r) { r.options.eta = -1; });
-  refused("cond", [](SampleRequest& r) { r.cond = {Floats(31), 1, 31}; });
-  refused("uncond", [](SampleRequest& r) { r.uncond.data.pop_back(); });
+  refused("conditionings", [](SampleRequest& r) { r.conditionings[0] = {Floats(31), 1, 31}; });
+  refused("conditionings", [](SampleRequest& r) { r.conditionings[1].data.pop_back(); });
+  refused("parts", [](SampleRequest& r) { r.parts.clear(); });
+  refused("parts", [](SampleRequest& r) { r.parts[0].stages.clear(); });
+  refused("parts", [](SampleRequest& r) { r.parts[0].stages[0].conditioning = 2; });
+  refused("weight", [&](SampleRequest& r) { r.parts[0].weight = std::nan(""); });
+  refused("uncond", [](SampleRequest& r) { r.uncond.clear(); });
+  refused("uncond", [](SampleRequest& r) { r.uncond[0].conditioning = -1; });
 
-  CHECK_THROWS(engine->encode_text({}, 1, {}), ErrorCode::kInvalidArgument, what);
+  CHECK_THROWS(encode(*engine, {}), ErrorCode::kInvalidArgument, what);
   for (const int skip : {0, 3, -1})
-    CHECK_THROWS(engine->encode_text({chunk_of(1)}, skip, {}), ErrorCode::kInvalidArgument, what);
+    CHECK_THROWS(encode(*engine, {chunk_of(1)}, skip), ErrorCode::kInvalidArgument, what);
   for (const int32_t id : {-1, 64, std::numeric_limits<int32_t>::max()}) {
     Chunk chunk = chunk_of(1);
     chunk.tokens[7] = id;
-    CHECK_THROWS(engine->encode_text({chunk}, 1, {}), ErrorCode::kInvalidArgument, what);
+    CHECK_THROWS(encode(*engine, {chunk}), ErrorCode::kInvalidArgument, what);
   }
   Chunk odd = chunk_of(1);
   odd.weights[0] = nan;
-  CHECK_THROWS(engine->encode_text({odd}, 1, {}), ErrorCode::kInvalidArgument, what);
+  CHECK_THROWS(encode(*engine, {odd}), ErrorCode::kInvalidArgument, what);
   odd.weights.pop_back();
-  CHECK_THROWS(engine->encode_text({odd}, 1, {}), ErrorCode::kInvalidArgument, what);
+  CHECK_THROWS(encode(*engine, {odd}), ErrorCode::kInvalidArgument, what);
   CHECK_THROWS(engine->decode({Floats(60), 1, 3, 4, 5}, {}, nullptr), ErrorCode::kInvalidArgument, what);
   CHECK_THROWS(engine->decode({Floats(59), 1, 4, 3, 5}, {}, nullptr), ErrorCode::kInvalidArgument, what);
 }

@@ -85,9 +85,16 @@ inline sdgen::SampleRequest tiny_request() {
   request.sampler = "euler";
   request.sigmas = {14.6f, 5.0f, 1.0f, 0.0f};
   request.cfg_scale = 7.5;
-  request.cond = features(8, 1);
-  request.uncond = features(8, 2);
+  request.conditionings = {features(8, 1), features(8, 2)};
+  request.parts = {{1, {{1000, 0}}}};
+  request.uncond = {{1000, 1}};
   return request;
+}
+
+/// The conditioning of one text.
+inline sdgen::Conditioning encode(sdgen::Engine& engine, const std::vector<sdgen::Chunk>& chunks, int clip_skip = 1,
+                                  const sdgen::RunControl& control = {}) {
+  return engine.encode_text({.groups = {{{chunks}}}, .clip_skip = clip_skip}, control)[0][0];
 }
 
 inline sdgen::Latent sample(sdgen::Engine& engine, const sdgen::SampleRequest& request) {

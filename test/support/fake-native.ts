@@ -15,6 +15,8 @@ import type {
   OpenOptions,
   OpProfile,
   SampleRequest,
+  StageInput,
+  TextInput,
 } from '../../src/native/types.js';
 import { SAMPLERS } from '../../src/sampling/samplers.js';
 
@@ -48,6 +50,7 @@ function mix(words: Iterable<number>): number {
   return hash;
 }
 
+const words = ({ until, conditioning }: StageInput): number[] => [until, conditioning];
 const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer, values.byteOffset, values.length);
 
 function profileRow(part: OpProfile['part'], wanted: boolean | undefined): OpProfile[] {
@@ -138,16 +141,23 @@ class FakeModel implements NativeModel {
     });
   }
 
-  encodeText(request: EncodeTextRequest): NativeJob<{ conditioning: Conditioning; profile: OpProfile[] }> {
+  encodeText(request: EncodeTextRequest): NativeJob<{ conditionings: Conditioning[][]; profile: OpProfile[] }> {
     return this.#queue.add(async (isCancelled) => {
       this.engine.encodes.push(request);
       await this.#pause(isCancelled);
       this.#failAt('encode');
-      const words = request.chunks.flatMap(({ tokens, weights }) => [...tokens, ...bits(weights)]);
-      const hash = mix([request.clipSkip, ...words]);
-      const tokens = 77 * request.chunks.length;
-      const data = Float32Array.from({ length: tokens * 2 }, (_, i) => ((hash + i) % 1009) / 1009);
-      return { conditioning: { data, tokens, width: 2 }, profile: profileRow('text', request.profile) };
+      const encode = ({ chunks, count }: TextInput): Conditioning => {
+        const words = chunks.flatMap(({ tokens, weights }) => [...tokens, ...bits(weights)]);
+        const hash = mix([request.clipSkip, request.restoreMean ? count : 0, ...words]);
+        const tokens = 77 * chunks.length;
+        return {
+          data: Float32Array.from({ length: tokens * 2 }, (_, i) => ((hash + i) % 1009) / 1009),
+          tokens,
+          width: 2,
+        };
+      };
+      const conditionings = request.groups.map((texts) => texts.map(encode));
+      return { conditionings, profile: profileRow('text', request.profile) };
     });
   }
 
@@ -165,11 +175,12 @@ class FakeModel implements NativeModel {
       }
       await this.#pause(isCancelled);
       this.#failAt('sample');
-      const { latentWidth: width, latentHeight: height, cond, uncond, sigmas, cfgScale, samplerOptions } = request;
+      const { latentWidth: width, latentHeight: height, sigmas, cfgScale, samplerOptions } = request;
       const size = 4 * width * height;
       const common = mix([
-        ...bits(cond.data),
-        ...(cfgScale === 1 ? [] : bits(uncond.data)),
+        ...request.conditionings.flatMap(({ data }) => [...bits(data)]),
+        ...request.parts.flatMap(({ weight, stages }) => [weight * 1000, ...stages.flatMap(words)]),
+        ...(request.uncond ?? []).flatMap(words),
         ...bits(sigmas),
         ...Object.values(samplerOptions).map((value) => Math.fround(value) * 1000),
         cfgScale * 1000,

@@ -27,7 +27,8 @@ export function encodeRequest({ text }: ModelDescription): EncodeTextRequest {
   const end = text.vocabulary - 1;
   const tokens = new Int32Array(text.positions).fill(end);
   tokens.set([end - 1, 320, 2368]);
-  return { chunks: [{ tokens, weights: new Float32Array(text.positions).fill(1) }], clipSkip: 1 };
+  const chunk = { tokens, weights: new Float32Array(text.positions).fill(1) };
+  return { groups: [[{ chunks: [chunk], count: 1 }]], clipSkip: 1, restoreMean: true };
 }
 
 /** An 8×8 latent, Euler, sigmas falling linearly to 0. */
@@ -46,8 +47,9 @@ export function sampleRequest({ text, unet }: ModelDescription, steps: number, s
     samplerOptions: { eta: 1, sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 },
     sigmas: Float32Array.from({ length: steps + 1 }, (_, i) => 14.6 * (1 - i / steps)),
     cfgScale: 7,
-    cond: features(0.5),
-    uncond: features(0.25),
+    conditionings: [features(0.5), features(0.25)],
+    parts: [{ weight: 1, stages: [{ until: steps, conditioning: 0 }] }],
+    uncond: [{ until: steps, conditioning: 1 }],
   };
 }
 

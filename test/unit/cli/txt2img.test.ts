@@ -105,14 +105,14 @@ describe('txt2img', () => {
     const { out, err } = await box.run([...base, '--profile', '-q'], { addon: createFakeEngine().addon });
     expect(out).toBe('outputs/00001-7.png\n');
     expect(err).toMatch(/^part +op +calls +time +GFLOP\/s +share\n/);
-    expect(err).toMatch(/text +linear +4 +1000\.00 ms +2\.00 +50\.0 %/);
+    expect(err).toMatch(/text +linear +2 +500\.00 ms +2\.00 +33\.3 %/);
   });
 
   it('prints the plan without loading weights or writing', async () => {
     const engine = createFakeEngine();
     const json = await box.run([...base, '--dry-run', '--json'], { addon: engine.addon });
     const document = JSON.parse(json.out);
-    expect(document.plan.prompt.chunks[0].tokens).toHaveLength(77);
+    expect(document.plan.prompt.parts[0].texts[0].chunks[0].tokens).toHaveLength(77);
     expect(document.plan.sigmas).toHaveLength(3);
     expect(document.memory.fits).toBe(true);
     const text = await box.run([...base, '--dry-run', '--count', '10', '--cfg-scale', '1'], { addon: engine.addon });

@@ -60,7 +60,7 @@ describe('Model', () => {
         requests.push(request);
         return { promise: Promise.resolve(value), cancel: () => undefined };
       };
-    const text = { conditioning: { data: new Float32Array(4), tokens: 2, width: 2 }, profile: [] };
+    const text = { conditionings: [[{ data: new Float32Array(4), tokens: 2, width: 2 }]], profile: [] };
     const sampled = {
       latent: { data: new Float32Array(4), batch: 1, channels: 4, height: 1, width: 1 },
       profile: [],
@@ -68,7 +68,8 @@ describe('Model', () => {
     const decoded = { images: [], profile: [] };
     const methods = { encodeText: job(text), sample: job(sampled), decode: job(decoded) };
     const model = await Model.open(addonWith(methods), OPTIONS);
-    const [encode, sample, decode] = [{ chunks: [], clipSkip: 1 }, {} as never, { latent: sampled.latent }];
+    const encode = { groups: [], clipSkip: 1, restoreMean: true };
+    const [sample, decode] = [{} as never, { latent: sampled.latent }];
     expect(await model.encodeText(encode)).toBe(text);
     expect(await model.sample(sample)).toBe(sampled);
     expect(await model.decode(decode)).toBe(decoded);

@@ -67,7 +67,7 @@ describe('planTextToImage', () => {
       device: { name: 'reference', precision: 'fp32' },
       tiling: 'none',
     });
-    const chunk = plan.prompt.chunks[0];
+    const chunk = plan.prompt.parts[0]?.texts[0]?.chunks[0];
     expect(chunk?.tokens.slice(0, 4)).toEqual([49406, 320, 3240, 49407]);
     expect(chunk?.weights.slice(0, 4)).toEqual([1, 1, Math.fround(1.3), 1]);
     expect(plan.sigmas).toHaveLength(21);
@@ -76,15 +76,44 @@ describe('planTextToImage', () => {
 
   it('leaves the negative prompt out where it is never evaluated', async () => {
     const plan = await makePlan({ cfgScale: 1, negativePrompt: 'blur' });
-    expect(plan.negativePrompt).toEqual({ text: 'blur', chunks: null });
+    expect(plan.negativePrompt).toEqual({ text: 'blur', part: null });
+    // The weight counts with it.
+    const half = await makePlan({ prompt: 'a fox:0.5', cfgScale: 2 });
+    expect([half.negativePrompt.part, half.prompt.parts[0]?.weight]).toEqual([null, 0.5]);
+    for (const prompt of ['a fox:0.5', 'a fox AND a cat']) {
+      expect((await makePlan({ prompt, cfgScale: 1 })).negativePrompt.part).not.toBeNull();
+    }
   });
 
   it('reads the options', async () => {
     const prompt = `${'a '.repeat(70)}, ${'b '.repeat(10)}`;
     const near = await makePlan({ prompt });
     const off = await makePlan({ prompt }, {}, { commaPaddingBacktrack: 0, eta: 0.5 });
-    expect(near.prompt.chunks).not.toEqual(off.prompt.chunks);
+    expect(near.prompt.parts).not.toEqual(off.prompt.parts);
     expect(off.sampler.eta).toBe(0.5);
+  });
+
+  it('counts the steps of prompt schedules as the sampler evaluates', async () => {
+    const stages = async (input: Partial<TextToImageInput>, options = {}) =>
+      (await makePlan({ steps: 8, prompt: '[a:b:0.5]', ...input }, {}, options)).prompt.parts[0]?.stages;
+    expect(await stages({ sampler: 'Euler' })).toEqual([
+      { until: 4, text: 0 },
+      { until: 8, text: 1 },
+    ]);
+    expect(await stages({ sampler: 'Heun' })).toEqual([
+      { until: 8, text: 0 },
+      { until: 16, text: 1 },
+    ]);
+    expect(await stages({ sampler: 'Heun', prompt: '[a:b:3]' })).toMatchObject([{ until: 3 }, { until: 16 }]);
+  });
+
+  it('says whether old schedules make a difference', async () => {
+    const old = { oldPromptSchedules: true };
+    const difference = async (prompt: string, options: object) =>
+      (await makePlan({ prompt }, {}, options)).oldPromptSchedules;
+    expect(await difference('[a:b:1.5]', old)).toBe(true);
+    expect(await difference('[a:b:0.5]', old)).toBe(false);
+    expect(await difference('[a:b:1.5]', {})).toBe(false);
   });
 
   it('refuses what the model cannot do', async () => {
@@ -144,6 +173,14 @@ describe('parsePlan', () => {
       "the plan's sigmas.0 is not valid: not a float32 value",
     ],
     ['a negative seed', (plan: object) => ({ ...plan, batches: [[-1]] }), "the plan's batches.0.0"],
+    [
+      'a stage without its text',
+      (plan: GenerationPlan) => {
+        const parts = plan.prompt.parts.map((part) => ({ ...part, stages: [{ until: 1, text: 1 }] }));
+        return { ...plan, prompt: { ...plan.prompt, parts } };
+      },
+      "the plan's prompt.parts.0 is not valid: a stage names a text that is not there",
+    ],
     ['an empty batch', (plan: object) => ({ ...plan, batches: [[]] }), "the plan's batches.0"],
   ])('refuses %s', async (_, change, message) => {
     const plan = deepFreeze(await makePlan());

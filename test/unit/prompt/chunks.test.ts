@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChunkOptions, type Tokenizer, toChunks } from '../../../src/prompt/chunks.js';
-import { FailureError } from '../../../src/request/errors.js';
-import { LIMITS } from '../../../src/request/limits.js';
+import { type ChunkOptions, DEFAULT_CHUNK_OPTIONS, type Tokenizer, toChunks } from '../../../src/prompt/chunks.js';
+import { ClipTokenizer } from '../../../src/prompt/tokenizer.js';
+import { UsageError } from '../../../src/request/errors.js';
+import { type EmphasisName, LIMITS } from '../../../src/request/limits.js';
 
 /** A token a word: its number, or 7 for a comma. */
 const words: Tokenizer = {
@@ -95,8 +96,30 @@ describe('toChunks', () => {
     );
     const long = (): unknown => toChunks(numbers(1000, most + 1), words, { ...options(77), field: 'negativePrompt' });
     expect(long).toThrow(error);
-    expect(long).toThrow(FailureError);
+    expect(long).toThrow(UsageError);
     expect(() => toChunks('BREAK '.repeat(LIMITS.promptChunks + 1), words)).toThrow(/has 0 tokens in 101 chunks/);
+  });
+
+  it('reads brackets as the emphasis mode says', () => {
+    const weights = (emphasis: EmphasisName) => {
+      const { chunks } = toChunks('1 (2:1.5) BREAK 3', words, { ...options(6), emphasis });
+      return chunks.map((chunk) => chunk.weights.slice(1, 3));
+    };
+    const weighted = [
+      [1, 1.5],
+      [1, 1],
+    ];
+    expect(weights('Original')).toEqual(weighted);
+    expect(weights('No norm')).toEqual(weighted);
+    expect(weights('Ignore')).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+    const clip = ClipTokenizer.load();
+    const literal = toChunks('(a:1.5) BREAK', clip, { ...DEFAULT_CHUNK_OPTIONS, emphasis: 'None' });
+    expect(literal.chunks).toHaveLength(1);
+    expect(literal.chunks[0]?.tokens.slice(1, 8)).toEqual(clip.encode('(a:1.5) BREAK').slice(0, 7));
+    expect(new Set(literal.chunks[0]?.weights)).toEqual(new Set([1]));
   });
 
   it('refuses windows without room', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_BRACKET_DEPTH, type PromptPart, parseAttention, refuseUnsupported } from '../../../src/prompt/grammar.js';
+import { MAX_BRACKET_DEPTH, type PromptPart, parseAttention } from '../../../src/prompt/grammar.js';
 import { column } from '../../../src/prompt/position.js';
 import { UsageError } from '../../../src/request/errors.js';
 import { LIMITS } from '../../../src/request/limits.js';
@@ -86,121 +86,8 @@ describe('parseAttention', () => {
   });
 });
 
-describe('refuseUnsupported', () => {
-  it.each([
-    'a plain prompt, (with weights:1.2) and [dim] light',
-    '\\[a|b\\] \\[x:y:0.5\\]',
-    'a | b',
-    '(a|b)',
-    '[a:b]',
-    '[a (b:1.2)]',
-    '[a (b|c)]',
-    '[16:9 wide]',
-    'x) y] z:0.5]',
-    '[a:b:0.5',
-    '[a | b',
-    'sand AND_more, ANDROID, and, éAND',
-    '<lora>, <lora:>, < lora:x>, <lora:x',
-    'i <3 you :> a:b>c',
-    '',
-  ])('lets %j pass', (prompt) => {
-    expect(() => refuseUnsupported(prompt, 'prompt')).not.toThrow();
-  });
-
-  it.each([
-    ['[iron:gold:0.5] cup', 1, 'prompt scheduling "[iron:gold:0.5]"'],
-    ['cup[, rusty:0.3]', 4, 'prompt scheduling'],
-    ['cup[ lid::2]', 4, 'prompt scheduling'],
-    ['[x:1.3]', 1, 'prompt scheduling'],
-    ['[:10]', 1, 'prompt scheduling'],
-    ['[a:b: -1e1 ]', 1, 'prompt scheduling'],
-    ['[a:b:5.]', 1, 'prompt scheduling'],
-    ['[x:[y:z:6]:3]', 1, 'prompt scheduling "[x:[y:z:6]:3]"'],
-    ['[dim [a:b:.5] light]', 6, 'prompt scheduling "[a:b:.5]"'],
-    ['[a (b:1.2) c:3]', 1, 'prompt scheduling'],
-    ['([a:b:3] x', 2, 'prompt scheduling'],
-    ['[a \\] b:3]', 1, 'prompt scheduling'],
-    ['[red|blue] sky', 1, 'alternation "[red|blue]"'],
-    ['😀é[a|]', 3, 'alternation'],
-    ['[|b]', 1, 'alternation'],
-    ['[a|b:1.2]', 1, 'alternation'],
-    ['cat AND dog', 5, 'composition with AND'],
-    ['cat :1.2 AND dog:0.8', 10, 'composition with AND'],
-    ['AND', 1, 'composition with AND'],
-    ['a <lora:ink:0.5> [a|b]', 3, 'the extra network "<lora:ink:0.5>"'],
-    ['<LyCO:x:te=1>', 1, 'the extra network'],
-    ['<hypernet:h:1>', 1, 'the extra network'],
-    ['<other:x>', 1, 'the extra network "<other:x>"'],
-    [`<lora:${'x'.repeat(100)}>`, 1, `"<lora:${'x'.repeat(39)}..."`],
-  ])('refuses %j', (prompt, place, what) => {
-    const error = refusal(() => refuseUnsupported(prompt, 'prompt'));
-    expect(error.message).toContain(`prompt, column ${place}: `);
-    expect(error.message).toContain(what);
-    expect(error.message).toContain('not built yet');
-    expect(error.field).toBe('prompt');
-  });
-
-  it('takes AND and unknown tags for text in a negative prompt, where they have no meaning', () => {
-    expect(() => refuseUnsupported('cat AND dog <other:x>', 'negativePrompt')).not.toThrow();
-    const error = refusal(() => refuseUnsupported('cat <lora:x:1>', 'negativePrompt'));
-    expect(error.message).toMatch(/^negative prompt, column 5: /);
-    expect(error.field).toBe('negativePrompt');
-  });
-
-  it('is linear on long runs', () => {
-    const started = performance.now();
-    for (const piece of ['[', '[a:', '<a:', '[(', '])', 'AND_', '[a:0.5 ']) {
-      refuseUnsupported(piece.repeat(100_000), 'prompt');
-    }
-    expect(() => refuseUnsupported(`${'[a:'.repeat(100_000)}${'1]'.repeat(100_000)}`, 'prompt')).toThrow(UsageError);
-    expect(performance.now() - started).toBeLessThan(10_000);
-  });
-});
-
-describe('no text throws anything but UsageError', () => {
-  const syntax = fc.array(
-    fc.oneof(
-      fc.constantFrom(
-        '(',
-        ')',
-        '[',
-        ']',
-        ':',
-        '|',
-        '\\',
-        ' ',
-        '1.2',
-        '.',
-        '-',
-        'BREAK',
-        'AND',
-        '<lora:',
-        '>',
-        ',',
-        '\n',
-      ),
-      fc.string({ unit: 'binary', maxLength: 6 }),
-    ),
-    { maxLength: 60 },
-  );
-
-  it('from the grammar', () => {
-    fc.assert(
-      fc.property(syntax, fc.constantFrom('prompt' as const, 'negativePrompt' as const), (pieces, field) => {
-        const prompt = pieces.join('');
-        for (const action of [() => parseAttention(prompt, field), () => refuseUnsupported(prompt, field)]) {
-          try {
-            action();
-          } catch (error) {
-            expect(error).toBeInstanceOf(UsageError);
-          }
-        }
-      }),
-      { numRuns: 2000 },
-    );
-  });
-
-  it('and text without syntax comes out as it went in', () => {
+describe('parseAttention and plain text', () => {
+  it('lets text without syntax out as it went in', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (raw) => {
         const plain = raw.replace(/[()[\]:\\]|BREAK/gu, '');

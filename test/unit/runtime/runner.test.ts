@@ -85,11 +85,33 @@ describe('a run', () => {
   it('encodes each prompt once, and the negative one not at all at cfg scale 1', async () => {
     const { runner, engine } = setUp();
     await runner.run({ ...REQUEST, count: 3 }, { commandOptions: command() });
-    expect(engine.encodes).toHaveLength(2);
+    expect(engine.encodes.map(({ groups }) => groups.length)).toEqual([2]);
     expect(engine.samples).toHaveLength(3);
     await runner.run({ ...REQUEST, cfgScale: 1, negativePrompt: 'x' }, { commandOptions: command() });
-    expect(engine.encodes).toHaveLength(3);
-    expect(engine.samples[3]?.uncond).toBe(engine.samples[3]?.cond);
+    expect(engine.encodes[1]?.groups).toHaveLength(1);
+    expect(engine.samples[3]).toMatchObject({ conditionings: { length: 1 } });
+    expect(engine.samples[3]?.uncond).toBeUndefined();
+  });
+
+  it('gives the engine every distinct text once and what holds when', async () => {
+    const { runner, engine } = setUp();
+    const prompt = 'a [cat|dog] AND a fox:0.5 AND a fox:2';
+    const request = { ...REQUEST, prompt, negativePrompt: '[x:y:0.5]', steps: 4, sampler: 'Euler' };
+    await runner.run(request, { commandOptions: command() });
+    expect(engine.encodes.map(({ groups }) => groups.map((texts) => texts.map(({ count }) => count)))).toEqual([
+      [[2, 2], [1], [1, 1]],
+    ]);
+    const [sample] = engine.samples;
+    expect(sample?.conditionings).toHaveLength(5);
+    expect(sample?.parts).toEqual([
+      { weight: 1, stages: [1, 2, 3, 4].map((until) => ({ until, conditioning: (until + 1) % 2 })) },
+      { weight: 0.5, stages: [{ until: 4, conditioning: 2 }] },
+      { weight: 2, stages: [{ until: 4, conditioning: 2 }] },
+    ]);
+    expect(sample?.uncond).toEqual([
+      { until: 2, conditioning: 3 },
+      { until: 4, conditioning: 4 },
+    ]);
   });
 
   it('makes image i of a batch equal to its seed alone', async () => {
@@ -194,11 +216,13 @@ describe('a run that does not succeed', () => {
     const small = (bytes: number) =>
       new ProcessingRunner({ provider, options: new OptionStore(), availableMemory: async () => bytes });
     const run = (bytes: number) => small(bytes).run(REQUEST, { commandOptions: command() });
-    await expect(run(4000 + 767)).rejects.toThrow(/needs 4\.8 kB of memory and 4\.8 kB is available/);
+    const texts = 2 * 2 * 77 * 2 * 4; // two texts' features, here and in the engine
+    const more = 768 + texts;
+    await expect(run(4000 + more - 1)).rejects.toThrow(/needs 7\.2 kB of memory and 7\.2 kB is available/);
     expect(engine.loads).toBe(0);
-    await run(4000 + 768);
-    await run(1000 + 768);
-    await expect(run(1000 + 767)).rejects.toMatchObject({ code: 'E_OUT_OF_MEMORY' });
+    await run(4000 + more);
+    await run(1000 + more);
+    await expect(run(1000 + more - 1)).rejects.toMatchObject({ code: 'E_OUT_OF_MEMORY' });
   });
 
   it('passes defects on as they are', async () => {

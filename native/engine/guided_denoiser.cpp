@@ -1,0 +1,123 @@
+#include "engine/guided_denoiser.h"
+
+#include <algorithm>
+
+#include "models/unet.h"
+
+namespace sdgen {
+namespace {
+
+int64_t longest(const SampleRequest& request, const std::vector<PromptStage>& stages) {
+  int64_t tokens = 0;
+  for (const PromptStage& stage : stages) {
+    tokens = std::max(tokens, request.conditionings[static_cast<size_t>(stage.conditioning)].tokens);
+  }
+  return tokens;
+}
+
+/// The conditioning of the first stage that reaches this evaluation; past the last one the first stage holds again, as
+/// in the webui.
+int64_t at_evaluation(const std::vector<PromptStage>& stages, int64_t evaluation) {
+  const auto reaches = [&](const PromptStage& stage) { return evaluation <= stage.until; };
+  const auto found = std::find_if(stages.begin(), stages.end(), reaches);
+  return (found == stages.end() ? stages.front() : *found).conditioning;
+}
+
+}  // namespace
+
+GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control)
+    : runner_(runner), request_(request), prediction_(config.prediction_type.value), control_(control),
+      images_(static_cast<int64_t>(request.seeds.size())),
+      count_(images_ * request.latent_height * request.latent_width * config.unet.in_channels) {
+  int64_t cond_tokens = 0;
+  for (const PromptPart& part : request.parts) cond_tokens = std::max(cond_tokens, longest(request, part.stages));
+  const bool guided = request.is_guided();
+  const int64_t uncond_tokens = guided ? longest(request, request.uncond) : 0;
+  const bool together = uncond_tokens == cond_tokens;
+  first_.emplace(load(config, together ? 2 : 1, cond_tokens));
+  if (guided && !together) uncond_.emplace(load(config, 1, uncond_tokens));
+  if (request.parts.size() == 1) return;
+  if (together) further_.emplace(load(config, 1, cond_tokens));
+  vectors_.emplace(runner.backend(), count_);
+  for (Vec* v : {&sum_, &uncond_prediction_, &part_prediction_}) *v = vectors_->make();
+}
+
+GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t prompts, int64_t tokens) {
+  const UnetShape shape{images_ * prompts, request_.latent_height, request_.latent_width, tokens};
+  return {runner_.load(build_unet(config.unet, shape), control_.cancel), tokens};
+}
+
+void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
+  throw_if_cancelled(control_.cancel);
+  const Input input{x, scalings(prediction_, sigma), static_cast<float>(trained_.timestep(sigma))};
+  std::vector<int64_t> prompts{at_evaluation(request_.parts[0].stages, evaluations_)};
+  VectorView uncond;
+  if (request_.is_guided()) {
+    const int64_t prompt = at_evaluation(request_.uncond, evaluations_);
+    if (uncond_) uncond = evaluate(*uncond_, {prompt}, input);
+    else prompts.push_back(prompt);
+  }
+  const VectorView network = evaluate(*first_, prompts, input), cond = network.slice(0, count_);
+  if (prompts.size() == 2) uncond = network.slice(count_, count_);
+  const bool several = request_.parts.size() > 1;
+  const VectorView combined = several ? vectors_->view(sum_) : out;  // out may be x, which further parts need
+  runner_.backend().guide(combined, x, cond, uncond, static_cast<float>(input.scalings.c_skip),
+                          static_cast<float>(input.scalings.c_out), coefficient(0));
+  if (several) add_parts(out, input, uncond);
+  ++evaluations_;
+}
+
+/// out = the sum so far, and for each further part fma(w·cfg, Dc - Du, sum).
+void GuidedDenoiser::add_parts(VectorView out, const Input& input, VectorView uncond) {
+  Backend& backend = runner_.backend();
+  const auto c_skip = static_cast<float>(input.scalings.c_skip), c_out = static_cast<float>(input.scalings.c_out);
+  const VectorView sum = vectors_->view(sum_), du = vectors_->view(uncond_prediction_), dc = vectors_->view(part_prediction_);
+  const auto combine = [&](VectorView to, LincombTerm first, LincombTerm second) {
+    const LincombTerm terms[] = {first, second};
+    backend.lincomb(to, terms);
+  };
+  combine(du, {c_skip, input.x}, {c_out, uncond});
+  for (size_t part = 1; part < request_.parts.size(); ++part) {
+    throw_if_cancelled(control_.cancel);
+    const int64_t prompt = at_evaluation(request_.parts[part].stages, evaluations_);
+    const VectorView network = evaluate(further_ ? *further_ : *first_, {prompt}, input);
+    combine(dc, {c_skip, input.x}, {c_out, network});
+    combine(dc, {1, dc}, {-1, du});
+    combine(sum, {1, sum}, {coefficient(part), dc});
+  }
+  const LincombTerm all{1, sum};
+  backend.lincomb(out, {&all, 1});
+}
+
+void GuidedDenoiser::upload_context(Pass& pass, const std::vector<int64_t>& prompts) {
+  std::vector<float> context;
+  for (const int64_t prompt : prompts) {
+    const Conditioning& c = request_.conditionings[static_cast<size_t>(prompt)];
+    for (int64_t image = 0; image < images_; ++image) {
+      context.insert(context.end(), c.data.begin(), c.data.end());
+      // A shorter prompt repeats its last vector.
+      for (int64_t token = c.tokens; token < pass.tokens; ++token) context.insert(context.end(), c.data.end() - c.width, c.data.end());
+    }
+  }
+  pass.program.upload("ctx", context.data(), static_cast<int64_t>(context.size() * sizeof(float)));
+  pass.prompts = prompts;
+}
+
+VectorView GuidedDenoiser::evaluate(Pass& pass, const std::vector<int64_t>& prompts, const Input& input) {
+  Backend& backend = runner_.backend();
+  if (pass.prompts != prompts) upload_context(pass, prompts);
+  const VectorView scaled = pass.program.vector("x");
+  const LincombTerm term{static_cast<float>(input.scalings.c_in), input.x};
+  for (int64_t at = 0; at < scaled.count; at += count_) backend.lincomb(scaled.slice(at, count_), {&term, 1});
+  const std::vector<float> timesteps(static_cast<size_t>(pass.program.vector("t").count), input.timestep);
+  pass.program.upload("t", timesteps.data(), static_cast<int64_t>(timesteps.size() * sizeof(float)));
+  runner_.run(pass.program, control_);
+  const VectorView out = pass.program.vector("unet.out");
+  if (!backend.all_finite(out)) {
+    throw Error(ErrorCode::kNonFinite, "the UNet gave a value that is not a finite number at step " + std::to_string(step_ + 1) +
+                                           " (timestep " + std::to_string(input.timestep) + ")");
+  }
+  return out;
+}
+
+}  // namespace sdgen

@@ -1,0 +1,56 @@
+#pragma once
+// The denoiser that a sampler sees: the UNet under the prompts that hold at an evaluation, combined by guidance.
+#include <optional>
+
+#include "engine/model_runner.h"
+#include "sampling/denoiser.h"
+#include "sampling/vectors.h"
+
+namespace sdgen {
+
+/// Counts evaluations: the n-th asks for the stages that hold at n - 1. Cond and uncond go through the UNet as one batch
+/// when their lengths agree, else one after the other; the further parts of an AND follow one by one. The same bytes
+/// either way (docs/numerics.md, Guidance).
+class GuidedDenoiser {
+ public:
+  GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control);
+
+  /// out = D(x, sigma), both [images, height, width, channels]. Throws kCancelled, kNonFinite.
+  void denoise(VectorView out, VectorView x, double sigma);
+
+  int64_t evaluations() const noexcept { return evaluations_; }
+  void at_step(int step) noexcept { step_ = step; }
+
+ private:
+  /// A UNet for some prompts at once, and those whose features it holds.
+  struct Pass {
+    LoadedProgram program;
+    int64_t tokens;
+    std::vector<int64_t> prompts = {};
+  };
+  struct Input {
+    VectorView x;
+    Scalings scalings;
+    float timestep;
+  };
+
+  Pass load(const ModelConfig& config, int64_t prompts, int64_t tokens);
+  /// The network's output for these conditionings, one after the other.
+  VectorView evaluate(Pass& pass, const std::vector<int64_t>& prompts, const Input& input);
+  void upload_context(Pass& pass, const std::vector<int64_t>& prompts);
+  void add_parts(VectorView out, const Input& input, VectorView uncond);
+  float coefficient(size_t part) const { return static_cast<float>(request_.parts[part].weight * request_.cfg_scale); }
+
+  ModelRunner& runner_;
+  const SampleRequest& request_;
+  PredictionType prediction_;
+  RunControl control_;
+  TrainedSigmas trained_;
+  int64_t images_, count_, evaluations_ = 0;
+  int step_ = 0;
+  std::optional<Pass> first_, uncond_, further_;  // the first part (and uncond with it); uncond alone; parts alone
+  std::optional<Vectors> vectors_;                // of several parts
+  Vec sum_, uncond_prediction_, part_prediction_;
+};
+
+}  // namespace sdgen

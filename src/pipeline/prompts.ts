@@ -1,0 +1,77 @@
+import type { OptionsSnapshot } from '../context/options.js';
+import type { RuntimeContext } from '../context/runtime-context.js';
+import { stripComments } from '../prompt/comments.js';
+import { type PromptPart, resolvePrompt } from '../prompt/conditioning.js';
+import { refuseNetworks } from '../prompt/networks.js';
+import type { PromptField } from '../prompt/position.js';
+import type { ClipTokenizer } from '../prompt/tokenizer.js';
+import { FailureError } from '../request/errors.js';
+import type { TextToImageRequest } from '../request/txt2img.js';
+import { findSampler } from '../sampling/samplers.js';
+import { canonicalJson, type GenerationPlan, type PlanPart } from './plan.js';
+
+/**
+ * A request with its prompts as they are read and as a picture's parameters have them: without comments.
+ * @throws UsageError for syntax that is not built
+ */
+export function expandPrompts<R extends Pick<TextToImageRequest, 'prompt' | 'negativePrompt'>>(
+  request: R,
+  { promptComments }: OptionsSnapshot,
+): R {
+  const expand = (text: string, field: PromptField): string => {
+    const expanded = promptComments ? stripComments(text) : text;
+    refuseNetworks(expanded, field);
+    return expanded;
+  };
+  return {
+    ...request,
+    prompt: expand(request.prompt, 'prompt'),
+    negativePrompt: expand(request.negativePrompt, 'negativePrompt'),
+  };
+}
+
+/**
+ * Both prompts, read; the negative one's part is null where no step would ask for it.
+ * @throws UsageError for what cannot be read, FailureError for a text tower with another vocabulary
+ */
+export function planPrompts(
+  request: TextToImageRequest,
+  context: RuntimeContext,
+  tokenizer: ClipTokenizer,
+): Pick<GenerationPlan, 'prompt' | 'negativePrompt' | 'emphasis' | 'oldPromptSchedules'> {
+  const { positions, vocabulary } = context.model.description.text;
+  if (vocabulary < tokenizer.size) {
+    throw new FailureError(
+      'E_MODEL_UNSUPPORTED',
+      `the text encoder of ${context.model.path} knows ${vocabulary} tokens; CLIP's ${tokenizer.size} are needed`,
+    );
+  }
+  const { commaPaddingBacktrack: commaBacktrack, emphasis, oldPromptSchedules } = context.options;
+  const steps = request.steps * (findSampler(request.sampler).secondOrder ? 2 : 1);
+  const read = (text: string, field: PromptField, old: boolean): PlanPart[] =>
+    resolvePrompt(text, field, { tokenizer, positions, commaBacktrack, emphasis, timing: { steps, old } }).map(
+      planPart,
+    );
+  const readBoth = (old: boolean) =>
+    [read(request.prompt, 'prompt', old), read(request.negativePrompt, 'negativePrompt', old)] as const;
+  const [parts, [negative = null]] = readBoth(oldPromptSchedules);
+  const differs = oldPromptSchedules && canonicalJson([parts, [negative]]) !== canonicalJson(readBoth(false));
+  const isGuided = parts.length !== 1 || (parts[0]?.weight ?? 1) * request.cfgScale !== 1;
+  return {
+    prompt: { text: request.prompt, parts },
+    negativePrompt: { text: request.negativePrompt, part: isGuided ? negative : null },
+    emphasis,
+    oldPromptSchedules: differs,
+  };
+}
+
+function planPart({ weight, texts, stages }: PromptPart): PlanPart {
+  return {
+    weight,
+    texts: texts.map(({ text, chunks }) => ({
+      text,
+      chunks: chunks.map(({ tokens, weights }) => ({ tokens: [...tokens], weights: weights.map(Math.fround) })),
+    })),
+    stages: [...stages],
+  };
+}
