@@ -1,12 +1,13 @@
 import type { Command, Option } from 'commander';
 import { UsageError } from '../request/errors.js';
 import { showValue } from '../request/show-value.js';
+import { configPath, readConfig, settingName } from './config-file.js';
 import type { Io } from './io.js';
 
 /** Where a flag's value came from. */
-export type Origin = 'flag' | 'env' | 'default';
+export type Origin = 'flag' | 'env' | 'file' | 'default';
 
-/** The values of a command's flags: flag > environment > default (undefined here; the schemas know defaults). */
+/** The values of a command's flags: flag > environment > settings file > default (undefined here; the schemas know it). */
 export interface Flags {
   readonly values: Readonly<Record<string, unknown>>;
   readonly origins: Readonly<Record<string, Origin>>;
@@ -33,18 +34,24 @@ export function toNumber(text: string): number | string {
   return Number.isFinite(value) && isExact ? value : text;
 }
 
-function fromEnvironment(option: Option, text: string): unknown {
+/** A flag's value as text outside of the command line; a switch is on or off. @throws UsageError naming `name` */
+export function parseText(option: Option, text: string, name: string): unknown {
   if (option.isBoolean()) {
     const word = text.trim().toLowerCase();
     if (TRUE.has(word)) return true;
     if (FALSE.has(word)) return false;
-    throw new UsageError(`${environmentName(option)} must be 1 or 0; ${showValue(text)} is not`);
+    throw new UsageError(`${name} must be 1 or 0; ${showValue(text)} is not`);
   }
   return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
 }
 
-/** Reads a parsed command's flags, and the environment for those that are not given. */
+/**
+ * Reads a parsed command's flags, and for those that are not given the environment, then the settings file.
+ * @throws UsageError for what the environment or the file says wrongly
+ */
 export function readFlags(command: Command, env: Io['env']): Flags {
+  const path = configPath(env);
+  const settings = path === undefined ? {} : readConfig(path);
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   const names: Record<string, string> = {};
@@ -55,12 +62,16 @@ export function readFlags(command: Command, env: Io['env']): Flags {
       values[field] = command.getOptionValue(field);
       origins[field] = 'flag';
     } else if (text !== undefined && (text !== '' || option.isBoolean())) {
-      values[field] = fromEnvironment(option, text);
+      values[field] = parseText(option, text, environmentName(option));
       origins[field] = 'env';
+    } else if (settings[field] !== undefined) {
+      values[field] = settings[field];
+      origins[field] = 'file';
+      names[field] = `${path}: ${settingName(field)}`;
     } else {
       origins[field] = 'default';
     }
-    names[field] = origins[field] === 'env' ? environmentName(option) : (option.long ?? field);
+    names[field] ??= origins[field] === 'env' ? environmentName(option) : (option.long ?? field);
   }
   return { values, origins, nameOf: (field) => names[field] ?? field };
 }

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../context/version.js';
 import { UsageError } from '../request/errors.js';
+import { addCompletion } from './commands/completion.js';
+import { addConfig } from './commands/config.js';
 import { addDoctor } from './commands/doctor.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
@@ -16,7 +18,8 @@ Examples:
   $ sdgen models list
   $ sdgen doctor
 
-Every flag can also be given by the environment: SDGEN_CFG_SCALE=5 is --cfg-scale 5; the flag wins.
+Every flag can also be given by the environment (SDGEN_CFG_SCALE=5 is --cfg-scale 5) or kept in a file (sdgen config set
+cfg-scale 5): a flag wins over the environment, the environment over the file.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
 
 function buildProgram(io: Io, finish: Finish): Command {
@@ -40,6 +43,8 @@ function buildProgram(io: Io, finish: Finish): Command {
   addInfo(program, io, finish);
   addModels(program, io, finish);
   addDoctor(program, io, finish);
+  addConfig(program, io, finish);
+  addCompletion(program, io, finish);
   return program;
 }
 

@@ -86,7 +86,8 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
     throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
   }
   const output = String(values.output ?? DEFAULT_FOLDER);
-  const format = values.format ?? (await formatOfOutput(output, io.cwd));
+  const implied = flags.origins.format === 'flag' ? undefined : await formatOfOutput(output, io.cwd);
+  const format = implied ?? values.format;
   const request = pick({ ...values, format }, Object.keys(textToImageSchema.shape));
   const commandOptions = readCommandOptions(flags, io);
   const provider = new CachedModelProvider({

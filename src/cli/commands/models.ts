@@ -4,6 +4,10 @@ import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import { debugFlag, modelsDirFlag, overrideFlags, switchFlag, textFlag } from '../options.js';
 
+const EXAMPLES = `
+Examples:
+  $ sdgen models list
+  $ sdgen models inspect micro1`;
 const LIST_EXAMPLES = `
 Examples:
   $ sdgen models list
@@ -15,7 +19,10 @@ Examples:
 
 /** `sdgen models list|inspect`. */
 export function addModels(program: Command, io: Io, finish: Finish): void {
-  const models = program.command('models').description('list checkpoints and say what is in one');
+  const models = program
+    .command('models')
+    .description('list checkpoints and say what is in one')
+    .addHelpText('after', EXAMPLES);
   const list = models.command('list').description('list the checkpoints in the models folders');
   list
     .addOption(modelsDirFlag())

@@ -128,6 +128,11 @@ describe('a defect', () => {
     expect(err).toBe(
       '\u001b[31merror:\u001b[39m internal error: x is undefined; run again with --debug for its place\n',
     );
+    const plain = { addon: broken, stderrIsTTY: true };
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+      expect((await box.run(['models', 'inspect', 'one'], { ...plain, env })).err).toMatch(/^error: internal error/);
+    }
+    expect((await box.run(['models', 'inspect', 'one'], { ...plain, env: { NO_COLOR: '' } })).err).toContain('\u001b');
     const debug = await box.run(['models', 'inspect', 'one', '--debug'], { addon: broken });
     expect(debug.err).toMatch(/TypeError: x is\nundefined\n +at /);
   });

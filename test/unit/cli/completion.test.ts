@@ -1,0 +1,127 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CliSandbox } from '../../support/cli.js';
+import { ROOT } from '../../support/project.js';
+
+let box: CliSandbox;
+beforeAll(async () => {
+  box = await CliSandbox.create({ 'fox.safetensors': 'x', 'fig.safetensors': 'y' });
+});
+afterAll(() => box.remove());
+
+const words = async (...line: string[]): Promise<string[]> => {
+  const { code, out, err } = await box.run(['__complete', '--', ...line]);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return out.split('\n').filter(Boolean);
+};
+const names = async (...line: string[]): Promise<string[]> =>
+  (await words(...line)).map((text) => text.split('\t')[0] ?? '');
+
+describe('__complete', () => {
+  it.each<[string[], string[]]>([
+    [['tx'], ['txt2img']],
+    [['models', 'l'], ['list']],
+    [['txt2img', '--cfg'], ['--cfg-scale']],
+    [
+      ['txt2img', '--sampler', 'euler'],
+      ['Euler a', 'Euler'],
+    ],
+    [
+      ['txt2img', '-p', 'models', '--rng', ''],
+      ['gpu', 'cpu'],
+    ],
+    [['txt2img', '--rng=g'], ['--rng=gpu']],
+    [['txt2img', '--rng', '=', 'g'], ['gpu']],
+    [
+      ['txt2img', '--rng', '='],
+      ['gpu', 'cpu'],
+    ],
+    [['txt2img', '--grid', '--format', 'j'], ['jpeg']],
+    [
+      ['txt2img', '-m', 'f'],
+      ['fig', 'fox'],
+    ],
+    [['models', 'inspect', '--device', 'cpu', 'fo'], ['fox']],
+    [['config', 'get', 'cf'], ['cfg-scale']],
+    [['completion', 'z'], ['zsh']],
+    [['completion', 'zsh', ''], []],
+    [['txt2img', '--prompt', ''], []],
+    [['info', ''], []],
+    [['nonsense', '--fl', '='], []],
+    [[], []],
+  ])('%j', async (line, expected) => {
+    const found = await names(...line);
+    if (line.length === 0) expect(found).toContain('txt2img');
+    else expect(found).toEqual(expected);
+  });
+
+  it('tells what each word is, never itself, and no hidden flag', async () => {
+    expect(await words('txt2img', '--gri')).toEqual(['--grid\talso write all pictures on one sheet']);
+    expect(await names('')).not.toContain('__complete');
+    expect(await names('config', 'list', '--s')).toEqual(['--show-origin']);
+  });
+
+  it('stays silent where models cannot be listed', async () => {
+    const { code, out, err } = await box.run(['__complete', '--', 'txt2img', '-m', ''], {
+      env: { SDGEN_CONFIG: box.path('models') },
+    });
+    expect({ code, out, err }).toEqual({ code: 0, out: '', err: '' });
+  });
+});
+
+describe('completion', () => {
+  it.each(['bash', 'zsh', 'fish'])('prints a script for %s that asks sdgen', async (shell) => {
+    const { code, out } = await box.run(['completion', shell]);
+    expect(code).toBe(0);
+    expect(out).toContain(`${shell} completion of sdgen`);
+    expect(out).toContain('sdgen __complete -- ');
+    expect(out).not.toContain('\\${');
+  });
+
+  it('refuses another shell', async () => {
+    const { code, err } = await box.run(['completion', 'tcsh']);
+    expect(code).toBe(2);
+    expect(err).toContain('Allowed choices are bash, zsh, fish');
+  });
+
+  /** A shell that knows only the built package; skipped where the shell is not installed. */
+  async function inShell(shell: 'bash' | 'fish', script: string): Promise<string[] | undefined> {
+    await mkdir(box.path('bin'), { recursive: true });
+    writeFileSync(box.path('bin/sdgen'), `#!/bin/sh\nexec "${process.execPath}" "${ROOT}/bin/sdgen.mjs" "$@"\n`);
+    chmodSync(box.path('bin/sdgen'), 0o755);
+    const { out } = await box.run(['completion', shell]);
+    const env = { PATH: `${box.path('bin')}:${process.env.PATH}`, HOME: box.path('home') };
+    const ended = spawnSync(shell, ['-c', `${out}\n${script}`], { cwd: box.folder, env, encoding: 'utf8' });
+    if (ended.error !== undefined && 'code' in ended.error && ended.error.code === 'ENOENT') return undefined;
+    expect(ended).toMatchObject({ status: 0, stderr: '' });
+    return ended.stdout.trim().split('\n');
+  }
+
+  it('works in bash, quoting names as they need it', async () => {
+    const at = (...line: string[]) =>
+      `COMP_WORDS=(sdgen ${line.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${line.length}; ` +
+      `_sdgen; printf '<%s>' "\${COMPREPLY[@]}"; echo`;
+    const asked = [
+      ['txt2img', '--sampler', 'Eu'],
+      ['txt2img', '--sampler', '=', 'Eu'],
+      ['txt2img', '--sampler', '"DPM++ 2M'],
+      ['inf'],
+      ['info', 'x'],
+    ];
+    const found = await inShell('bash', asked.map((line) => at(...line)).join('\n'));
+    expect(found?.map((line) => line.replace('<DPM++ 2M SDE><DPM++ 2M SDE Heun>', ''))).toEqual([
+      '<Euler\\ a><Euler>',
+      '<Euler\\ a><Euler>',
+      '<DPM++ 2M>',
+      '<info>',
+      '<>',
+    ]);
+  });
+
+  it('works in fish, where there is one', async () => {
+    const found = await inShell('fish', `complete -C 'sdgen txt2img --sampler Eu'; complete -C 'sdgen inf'`);
+    expect(found ?? ['Euler', 'Euler a', 'info']).toEqual(expect.arrayContaining(['Euler', 'Euler a']));
+  });
+});
