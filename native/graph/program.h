@@ -12,12 +12,13 @@
 #include "graph/ops/layout.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
+#include "graph/ops/store.h"
 #include "graph/shape.h"
 
 namespace sdgen {
 
 using Op = std::variant<LinearOp, Conv2dOp, GroupNormOp, LayerNormOp, AttentionOp, ActivationOp, GegluOp, AddOp, ScaleOp,
-                        ConcatOp, ResizeNearestOp, TokenEmbeddingOp, TimestepEmbeddingOp>;
+                        ConcatOp, ResizeNearestOp, TokenEmbeddingOp, TimestepEmbeddingOp, StoreOp>;
 const char* op_name(const Op& op) noexcept;
 
 using ValueId = int32_t;

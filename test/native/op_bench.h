@@ -49,6 +49,13 @@ inline sdgen::Backend& backend_of(int threads) {
   return *slot;
 }
 
+inline sdgen::Backend& cpu_backend_of(const std::string& isa, const std::string& precision, int threads) {
+  static std::map<std::string, std::unique_ptr<sdgen::Backend>> backends;
+  auto& slot = backends[isa + " " + precision + " " + std::to_string(threads)];
+  if (!slot) slot = sdgen::make_cpu_backend({threads, precision, isa});
+  return *slot;
+}
+
 /// A finished program of one output with the values of its inputs and weights, in the program's order.
 struct Ready {
   sdgen::Program program;
@@ -105,11 +112,14 @@ inline std::vector<std::shared_ptr<const sdgen::PackedWeight>> pack_weights(cons
   return packed;
 }
 
-/// The program's output, computed by the reference backend. Memory that it should write is NaN before.
-inline Floats run_on(const Ready& ready, int threads) {
-  sdgen::Backend& backend = backend_of(threads);
+/// The program's output as that backend computes it. Memory that it should write is NaN before.
+inline Floats run_on(const Ready& given, sdgen::Backend& backend) {
+  Ready ready = given;
+  backend.adapt(ready.program);
   const auto executable = backend.compile(ready.program, pack_weights(ready, backend));
   const auto arena = backend.allocate(static_cast<uint64_t>(ready.program.arena_bytes));
+  const Floats garbage(static_cast<size_t>(ready.program.arena_bytes / 4), std::numeric_limits<float>::quiet_NaN());
+  backend.upload(*arena, 0, garbage.data(), static_cast<int64_t>(garbage.size() * sizeof(float)));
   std::vector<std::unique_ptr<sdgen::Buffer>> buffers;
   std::vector<sdgen::Binding> bindings;
   const auto bind = [&](sdgen::ValueId id, const Floats& values) {
@@ -125,6 +135,9 @@ inline Floats run_on(const Ready& ready, int threads) {
   backend.download(*buffers.back(), 0, out.data(), static_cast<int64_t>(out.size() * sizeof(float)));
   return out;
 }
+
+/// On the reference backend.
+inline Floats run_on(const Ready& ready, int threads) { return run_on(ready, backend_of(threads)); }
 
 inline bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);

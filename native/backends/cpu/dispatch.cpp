@@ -51,8 +51,9 @@ Choice choose_level(const std::string& asked) {
   throw Error(ErrorCode::kDevice, source + "=" + name + " is no instruction set of ours; it may be " + names);
 }
 
-BackendInfo info() {
-  const Choice choice = choose_level({});
+BackendInfo info() { return info(choose_level({})); }
+
+BackendInfo info(const Choice& choice) {
   const bool bf16 = choice.level == Level::kAvx512Bf16;
   BackendInfo info{"cpu", "own SIMD kernels, " + choice.reason, level_name(choice.level), {"fp32"}};
   if (bf16) info.precisions.emplace_back("bf16");

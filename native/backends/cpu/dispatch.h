@@ -24,6 +24,8 @@ struct Choice {
 /// is unknown or a level that is not available here.
 Choice choose_level(const std::string& asked);
 
+BackendInfo info(const Choice& choice);
+/// Of the level that runs unless another is asked for.
 BackendInfo info();
 
 }  // namespace sdgen::cpu

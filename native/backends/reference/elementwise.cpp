@@ -26,11 +26,14 @@ void run_op(const ActivationOp& op, const Task& task) {
   });
 }
 
-void run_op(const GegluOp&, const Task& task) {
-  const int64_t width = task.out_shape().channels();
-  task.pool.parallel_for(task.out_shape().rows(), 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) geglu_row(task.in(0) + row * 2 * width, width, task.out() + row * width);
+void geglu(const float* x, int64_t rows, int64_t width, float* y, ThreadPool& pool) {
+  pool.parallel_for(rows, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) geglu_row(x + row * 2 * width, width, y + row * width);
   });
+}
+
+void run_op(const GegluOp&, const Task& task) {
+  geglu(task.in(0), task.out_shape().rows(), task.out_shape().channels(), task.out(), task.pool);
 }
 
 void run_op(const AddOp&, const Task& task) {
@@ -68,6 +71,11 @@ void run_op(const ResizeNearestOp& op, const Task& task) {
       }
     }
   });
+}
+
+void run_op(const StoreOp&, const Task& task) {
+  // This backend stores every value in one way.
+  std::copy_n(task.in(0), task.out_shape().elements(), task.out());
 }
 
 void run_op(const TokenEmbeddingOp& op, const Task& task) {

@@ -8,6 +8,13 @@ namespace sdgen::reference {
 
 void run_op(const LinearOp& op, const Task& task) {
   const int64_t rows = task.in_shape(0).rows();
+  if (op.geglu) {
+    std::vector<float> wide(static_cast<size_t>(rows * op.out));
+    LinearOp plain = op;
+    plain.geglu = false;
+    run_op(plain, {task.program, task.node, task.inputs, task.weights, wide.data(), task.pool});
+    return geglu(wide.data(), rows, op.out / 2, task.out(), task.pool);
+  }
   const int64_t row_blocks = (rows + kRowBlock - 1) / kRowBlock;
   const int64_t column_blocks = (op.out + kColumnBlock - 1) / kColumnBlock;
   const float* bias = op.bias ? task.weights[1] : nullptr;

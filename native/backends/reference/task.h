@@ -21,6 +21,9 @@ struct Task {
   const Shape& out_shape() const { return program.value(node.output).shape; }
 };
 
+/// value·gelu(gate): rows of [2·width] -> [width].
+void geglu(const float* x, int64_t rows, int64_t width, float* y, ThreadPool& pool);
+
 void run_op(const LinearOp& op, const Task& task);
 void run_op(const Conv2dOp& op, const Task& task);
 void run_op(const GroupNormOp& op, const Task& task);
@@ -34,5 +37,6 @@ void run_op(const ConcatOp& op, const Task& task);
 void run_op(const ResizeNearestOp& op, const Task& task);
 void run_op(const TokenEmbeddingOp& op, const Task& task);
 void run_op(const TimestepEmbeddingOp& op, const Task& task);
+void run_op(const StoreOp& op, const Task& task);
 
 }  // namespace sdgen::reference

@@ -1,0 +1,233 @@
+#pragma once
+// Attention with the queries in lanes: scores, powers and outputs are kept transposed, so that no sum runs across lanes.
+// Keys and values come packed per head (see AttentionBlock). Included by the levels' files only, after product.h.
+#include <cstdint>
+
+#include "backends/cpu/kernels/product.h"
+
+namespace sdgen::cpu {
+namespace {
+
+constexpr int64_t kKeyBlock = 64;
+constexpr int kQueryVectors = kMaxVectors;
+constexpr int kQueries = kQueryVectors * F32::kLanes;
+
+/// 2^clamp(x, -126, 127): math::exp2_f32, lane by lane.
+inline F32 exp2_lanes(F32 x) {
+  x = min(max(x, F32::all(-126.0f)), F32::all(127.0f));
+  const F32 shifter = F32::all(0x1.8p23f), t = x + shifter, r = x - (t - shifter);
+  F32 p = F32::all(0x1.416b52p-13f);
+  p = fma(p, r, F32::all(0x1.5f082ep-10f));
+  p = fma(p, r, F32::all(0x1.3b2de0p-7f));
+  p = fma(p, r, F32::all(0x1.c6af7cp-5f));
+  p = fma(p, r, F32::all(0x1.ebfbdcp-3f));
+  p = fma(p, r, F32::all(0x1.62e430p-1f));
+  p = fma(p, r, F32::all(1.0f));
+  return p * add_bits(to_exponent(t), 0x3f800000u);
+}
+
+/// How a storage type holds the operands of the two products. Specialised for bf16 in bf16.h.
+template <typename T>
+struct AttentionOf;
+
+template <>
+struct AttentionOf<float> {
+  static constexpr int64_t kValueStep = 1;  // elements between a key's packed values
+  static F32 power(F32 x) { return exp2_lanes(x); }
+  static void put_query(float* packed, int64_t d, int64_t lane, float q) { packed[d * kQueries + lane] = q; }
+  static void put_power(float* powers, int64_t j, int v, F32 p) { p.store(powers + j * kQueries + v * F32::kLanes); }
+  static void end_powers(float*, int64_t) {}
+  static void put_output(float* to, float value) { *to = value; }
+
+  /// o = fma(p_j, v_j, o) in key order for kRows values of the head; `values` [keys][size].
+  template <int kRows, bool kCausal>
+  static void weigh(const float* values, int64_t size, const float* powers, int64_t keys, int64_t ahead, float* o) {
+    F32 acc[kRows][kQueryVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) acc[r][v] = F32::load(o + r * kQueries + v * F32::kLanes);
+    }
+    for (int64_t j = 0; j < keys; ++j) {
+      F32 p[kQueryVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) p[v] = F32::load(powers + j * kQueries + v * F32::kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const F32 value = F32::all(values[j * size + r]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kQueryVectors; ++v) {
+          const F32 next = fma(p[v], value, acc[r][v]);
+          acc[r][v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, next, acc[r][v]) : next;
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) acc[r][v].store(o + r * kQueries + v * F32::kLanes);
+    }
+  }
+};
+
+struct Softmax {
+  F32 m[kQueryVectors], l[kQueryVectors];
+};
+
+template <typename T>
+struct AttentionScratch {
+  float* scores;  // [kKeyBlock][kQueries]
+  float* o;       // [size][kQueries]
+  T* query;       // [stored size][kQueries]
+  T* powers;      // [kKeyBlock][kQueries]
+  AttentionScratch(void* memory, int64_t size) {
+    scores = static_cast<float*>(memory);
+    o = scores + kKeyBlock * kQueries;
+    query = reinterpret_cast<T*>(o + size * kQueries);
+    powers = query + (size + 1) * kQueries;
+  }
+  static int64_t bytes(int64_t size) {
+    return ((kKeyBlock + size) * kQueries) * static_cast<int64_t>(sizeof(float)) +
+           ((size + 1 + kKeyBlock) * kQueries) * static_cast<int64_t>(sizeof(T));
+  }
+};
+
+/// The new maxima of a block's scores.
+template <bool kCausal>
+inline void raise_maxima(const float* scores, int64_t keys, int64_t ahead, F32* m) {
+  F32 other[kQueryVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) other[v] = m[v];
+  for (int64_t j = 0; j < keys; j += 2) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kQueryVectors; ++v) {
+      const float* s = scores + j * kQueries + v * F32::kLanes;
+      const F32 first = max(m[v], F32::load(s));
+      m[v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, first, m[v]) : first;
+      if (j + 1 >= keys) continue;
+      const F32 second = max(other[v], F32::load(s + kQueries));
+      other[v] = kCausal ? from_lane(ahead + j + 1 - v * F32::kLanes, second, other[v]) : second;
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) m[v] = max(m[v], other[v]);
+}
+
+/// Scores to powers; m, l and o to the new maxima. Key j of the block is the causal query `ahead` + j's own.
+template <typename T, bool kCausal>
+inline void soften(const AttentionScratch<T>& scratch, int64_t size, int64_t keys, int64_t ahead, float c, bool first_block,
+                   Softmax& state) {
+  const F32 factor = F32::all(c);
+  F32 before[kQueryVectors], mc[kQueryVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) before[v] = state.m[v];
+  raise_maxima<kCausal>(scratch.scores, keys, ahead, state.m);
+  bool moved = false;
+#pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) {
+    mc[v] = state.m[v] * factor;
+    moved = moved || differ(before[v], state.m[v]);
+  }
+  if (!first_block && moved) {
+    F32 alpha[kQueryVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kQueryVectors; ++v) {
+      // Where m stayed, the difference is ±0 and the power exactly 1.
+      alpha[v] = AttentionOf<T>::power(before[v] * factor - mc[v]);
+      state.l[v] = state.l[v] * alpha[v];
+    }
+    for (int64_t d = 0; d < size; ++d) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) {
+        float* o = scratch.o + d * kQueries + v * F32::kLanes;
+        (F32::load(o) * alpha[v]).store(o);
+      }
+    }
+  }
+  for (int64_t j = 0; j < keys; ++j) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kQueryVectors; ++v) {
+      const F32 s = F32::load(scratch.scores + j * kQueries + v * F32::kLanes);
+      const F32 p = AttentionOf<T>::power(fma(s, factor, negate(mc[v])));
+      const F32 sum = state.l[v] + p;
+      state.l[v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, sum, state.l[v]) : sum;
+      AttentionOf<T>::put_power(scratch.powers, j, v, kCausal ? from_lane(ahead + j - v * F32::kLanes, p, F32::zero()) : p);
+    }
+  }
+  AttentionOf<T>::end_powers(scratch.powers, keys);
+}
+
+template <typename T, bool kCausal, int kRows = kMaxRows>
+inline void weigh_rows(int64_t rows, const T* values, int64_t size, const T* powers, int64_t keys, int64_t ahead, float* o) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return weigh_rows<T, kCausal, kRows - 1>(rows, values, size, powers, keys, ahead, o);
+  }
+  AttentionOf<T>::template weigh<kRows, kCausal>(values, size, powers, keys, ahead, o);
+}
+
+/// Rows of the next tile when `left` are to be shared out among tiles of about the same height.
+inline int64_t next_rows(int64_t left) {
+  const int64_t tiles = (left + kMaxRows - 1) / kMaxRows;
+  return (left + tiles - 1) / tiles;
+}
+
+template <typename T, bool kCausal>
+void attend(const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<T>& scratch) {
+  const int64_t stored = Dot<T>::stored(b.size);
+  const T* q = static_cast<const T*>(b.q) + (first - b.first) * b.q_stride;
+  for (int64_t i = 0; i < stored * kQueries; ++i) scratch.query[i] = T{};
+  for (int64_t lane = 0; lane < queries; ++lane) {
+    for (int64_t d = 0; d < b.size; ++d) AttentionOf<T>::put_query(scratch.query, d, lane, q[lane * b.q_stride + d]);
+  }
+  for (int64_t i = 0; i < b.size * kQueries; ++i) scratch.o[i] = 0.0f;
+  Softmax state;
+  for (int v = 0; v < kQueryVectors; ++v) {
+    state.m[v] = F32::all(-__builtin_inff());
+    state.l[v] = F32::zero();
+  }
+
+  const int64_t last = kCausal && first + queries < b.keys ? first + queries : b.keys;
+  for (int64_t key = 0; key < last; key += kKeyBlock) {
+    const int64_t keys = last - key < kKeyBlock ? last - key : kKeyBlock;
+    const T* k = static_cast<const T*>(b.k) + key * stored;
+    for (int64_t j = 0, rows; j < keys; j += rows) {
+      rows = next_rows(keys - j);
+      multiply_rows<T, kQueryVectors>(static_cast<int>(rows), k + j * stored, stored, scratch.query, b.size,
+                                      scratch.scores + j * kQueries, kQueries, Start::kStore);
+    }
+    const int64_t ahead = key - first;
+    soften<T, kCausal>(scratch, b.size, keys, ahead, b.c, key == 0, state);
+    const T* values = static_cast<const T*>(b.v) + key * b.size;
+    for (int64_t d = 0, rows; d < b.size; d += rows) {
+      rows = next_rows(b.size - d);
+      weigh_rows<T, kCausal>(rows, values + d * AttentionOf<T>::kValueStep, b.size, scratch.powers, keys, ahead,
+                             scratch.o + d * kQueries);
+    }
+  }
+
+  alignas(64) float inverse[kQueries];
+  for (int v = 0; v < kQueryVectors; ++v) (F32::all(1.0f) / state.l[v]).store(inverse + v * F32::kLanes);
+  T* out = static_cast<T*>(b.out) + (first - b.first) * b.out_stride;
+  for (int64_t lane = 0; lane < queries; ++lane) {
+    for (int64_t d = 0; d < b.size; ++d) {
+      AttentionOf<T>::put_output(out + lane * b.out_stride + d, scratch.o[d * kQueries + lane] * inverse[lane]);
+    }
+  }
+}
+
+template <typename T>
+void attention(const AttentionBlock& b) {
+  const AttentionScratch<T> scratch(b.scratch, b.size);
+  for (int64_t done = 0; done < b.queries; done += kQueries) {
+    const int64_t queries = b.queries - done < kQueries ? b.queries - done : kQueries;
+    (b.causal ? attend<T, true> : attend<T, false>)(b, b.first + done, queries, scratch);
+  }
+}
+
+template <typename T>
+int64_t attention_scratch(int64_t size) {
+  return AttentionScratch<T>::bytes(size);
+}
+
+}  // namespace
+}  // namespace sdgen::cpu

@@ -1,0 +1,137 @@
+#pragma once
+// Products of bf16 pairs with float32 sums (vdpbf16ps). Included by the one level that has it, after attention.h.
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "backends/cpu/kernels/attention.h"
+
+namespace sdgen::cpu {
+namespace {
+
+/// Two neighbours in memory as one 32-bit element of every lane.
+inline __m512bh pair_of(const Bf16* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, sizeof bits);
+  return (__m512bh)_mm512_set1_epi32(bits);
+}
+/// The last value of an odd number: its partner is zero, whatever follows it in memory.
+inline __m512bh last_of(const Bf16* p) { return (__m512bh)_mm512_set1_epi32(p->bits); }
+inline __m512bh pairs(const Bf16* p) { return (__m512bh)_mm512_loadu_si512(p); }
+
+template <>
+struct Dot<Bf16> {
+  static constexpr int64_t kChunkLength = 2 * kChunk;
+  static int64_t stored(int64_t length) { return (length + 1) / 2 * 2; }
+
+  template <int kRows, int kVectors>
+  static void tile(const Bf16* a, int64_t stride, const Bf16* w, int64_t k, float* y, int64_t ldy, Start start) {
+    F32 acc[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = F32::zero();
+    }
+    const auto step = [&](int64_t i, auto load) __attribute__((always_inline)) {
+      __m512bh b[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) b[v] = pairs(w + v * 32);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh value = load(a + r * stride + i);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) acc[r][v].v = _mm512_dpbf16_ps(acc[r][v].v, value, b[v]);
+      }
+      w += kVectors * 32;
+    };
+    int64_t i = 0;
+    for (; i + 2 <= k; i += 2) step(i, [](const Bf16* p) { return pair_of(p); });
+    if (i < k) step(i, [](const Bf16* p) { return last_of(p); });
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        float* total = y + r * ldy + v * F32::kLanes;
+        (start == Start::kAdd ? F32::load(total) + acc[r][v] : acc[r][v]).store(total);
+      }
+    }
+  }
+};
+
+inline Bf16 to_bf16(float x) {
+  Bf16 one;
+  F32::all(x).store(&one, 1);
+  return one;
+}
+
+template <>
+struct AttentionOf<Bf16> {
+  static constexpr int64_t kValueStep = 2;  // two keys side by side
+
+  /// 2^x to 2^-18 of its value, which bf16 powers cannot tell from exact; power(0) is 1.
+  static F32 power(F32 x) {
+    const F32 r{_mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF)};  // x − floor(x)
+    F32 p = F32::all(0x1.b7f732p-7f);
+    p = fma(p, r, F32::all(0x1.abf868p-5f));
+    p = fma(p, r, F32::all(0x1.ee2450p-3f));
+    p = fma(p, r, F32::all(0x1.62d6c6p-1f));
+    p = fma(p, r, F32::all(1.0f));
+    return {_mm512_scalef_ps(p.v, x.v)};
+  }
+  static void put_query(Bf16* packed, int64_t d, int64_t lane, Bf16 q) {
+    packed[d / 2 * 2 * kQueries + 2 * lane + d % 2] = q;
+  }
+  /// Keys are taken one by one; the even one waits as float32 bits in its pair's place.
+  static void put_power(Bf16* powers, int64_t j, int v, F32 p) {
+    Bf16* place = powers + j / 2 * 2 * kQueries + v * 32;
+    if (j % 2 == 0) {
+      _mm512_storeu_ps(place, p.v);
+      return;
+    }
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(p.v, _mm512_loadu_ps(place));
+    _mm512_storeu_si512(place, interleaved(both));
+  }
+  /// An odd last key's partner is zero.
+  static void end_powers(Bf16* powers, int64_t keys) {
+    if (keys % 2 == 0) return;
+    for (int v = 0; v < kQueryVectors; ++v) put_power(powers, keys, v, F32::zero());
+  }
+  static void put_output(Bf16* to, float value) { *to = to_bf16(value); }
+
+  template <int kRows, bool kCausal>
+  static void weigh(const Bf16* values, int64_t size, const Bf16* powers, int64_t keys, int64_t, float* o) {
+    F32 acc[kRows][kQueryVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) acc[r][v] = F32::load(o + r * kQueries + v * F32::kLanes);
+    }
+    for (int64_t j = 0; j < keys; j += 2) {
+      __m512bh p[kQueryVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) p[v] = pairs(powers + j * kQueries + v * 32);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh value = pair_of(values + j * size + 2 * r);
+#pragma GCC unroll 4
+        for (int v = 0; v < kQueryVectors; ++v) acc[r][v].v = _mm512_dpbf16_ps(acc[r][v].v, value, p[v]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQueryVectors; ++v) acc[r][v].store(o + r * kQueries + v * F32::kLanes);
+    }
+  }
+
+ private:
+  /// [a0 … a15, b0 … b15] to [a0, b0, a1, b1, …].
+  static __m512i interleaved(__m512i both) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                           19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, both);
+  }
+};
+
+}  // namespace
+}  // namespace sdgen::cpu

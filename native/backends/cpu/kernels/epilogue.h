@@ -1,0 +1,92 @@
+#pragma once
+// What follows a product, each step its own rounding: bias, per-channel add, activation, residual.
+#include <cstdint>
+
+#include "backends/cpu/kernels/table.h"
+#include "base/math.h"
+
+namespace sdgen::cpu {
+namespace {
+
+/// float32 of a row's stored values and back, `n` of at most kWidth; full rows are the fast case.
+template <int kWidth, typename T>
+inline void load_row(const T* from, int64_t n, float* to) {
+  if (n >= kWidth) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kWidth; c += F32::kLanes) F32::load(from + c).store(to + c);
+    return;
+  }
+  for (int64_t c = 0; c < n; c += F32::kLanes) {
+    const int64_t left = n - c;
+    F32::load(from + c, left < F32::kLanes ? static_cast<int>(left) : F32::kLanes).store(to + c);
+  }
+}
+template <int kWidth, typename T>
+inline void store_row(const float* from, int64_t n, T* to) {
+  if (n >= kWidth) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kWidth; c += F32::kLanes) F32::load(from + c).store(to + c);
+    return;
+  }
+  for (int64_t c = 0; c < n; c += F32::kLanes) {
+    const int64_t left = n - c;
+    F32::load(from + c).store(to + c, left < F32::kLanes ? static_cast<int>(left) : F32::kLanes);
+  }
+}
+
+/// y[c] ← activation(y[c]): the formulas of base/math.h, vectorised by the compiler with the same bits.
+template <int kWidth>
+inline void activate_row(Activation kind, float* y) {
+  switch (kind) {
+    case Activation::kNone: break;
+    case Activation::kSilu:
+      for (int c = 0; c < kWidth; ++c) y[c] = math::silu_f32(y[c]);
+      break;
+    case Activation::kGelu:
+      for (int c = 0; c < kWidth; ++c) y[c] = math::gelu_f32(y[c]);
+      break;
+    case Activation::kQuickGelu:
+      for (int c = 0; c < kWidth; ++c) y[c] = math::quick_gelu_f32(y[c]);
+      break;
+  }
+}
+
+template <int kWidth>
+inline void add_row(const float* x, float* y) {
+#pragma GCC unroll 4
+  for (int c = 0; c < kWidth; c += F32::kLanes) (F32::load(y + c) + F32::load(x + c)).store(y + c);
+}
+
+/// The panel at `column`, all rows: totals → out. Bias and channel_add are read to the panel's full width.
+template <typename Storage, typename Out, int kVectors>
+void finish_panel(const ProductBlock& b, int64_t column, float* totals, int64_t ldt) {
+  constexpr int kWidth = kVectors * F32::kLanes;
+  const int64_t n = b.end - column;
+  alignas(64) float rest[kWidth] = {};
+  for (int64_t t = 0; t < b.tile_count; ++t) {
+    const Tile& tile = b.tiles[t];
+    for (int64_t r = 0; r < tile.rows; ++r, totals += ldt) {
+      float* y = totals;
+      if (b.bias != nullptr) add_row<kWidth>(b.bias + column, y);
+      if (b.geglu) {
+        float* gate = y + ldt / 2;
+        if (b.bias != nullptr) add_row<kWidth>(b.bias + column + b.weight.half, gate);
+        for (int c = 0; c < kWidth; ++c) y[c] = y[c] * math::gelu_f32(gate[c]);
+      }
+      if (tile.channel_add != nullptr) {
+        load_row<kWidth>(tile.channel_add + column, n, rest);
+        add_row<kWidth>(rest, y);
+      }
+      activate_row<kWidth>(b.activation, y);
+      const int64_t at = (tile.row + r) * b.out_stride + column;
+      if (b.residual != nullptr) {
+        load_row<kWidth>(static_cast<const Storage*>(b.residual) + at, n, rest);
+        add_row<kWidth>(rest, y);
+      }
+      store_row<kWidth>(y, n, static_cast<Out*>(b.out) + at);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sdgen::cpu

@@ -1,0 +1,110 @@
+// linear and conv2d: rows of output cut into tiles, tiles into blocks; columns into blocks of whole panels.
+#include <algorithm>
+#include <vector>
+
+#include "backends/cpu/ops/call.h"
+#include "backends/cpu/packing.h"
+
+namespace sdgen::cpu {
+namespace {
+
+// A block's chunk of the left operand and its totals stay in the second-level cache.
+constexpr int64_t kBlockRows = 128;
+constexpr int64_t kBlockColumns = 576;
+constexpr int64_t kMostTiles = kBlockRows + 1;  // of at least one row
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Column blocks of whole panels, none wider than kBlockColumns.
+std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t widest, const KernelTable& table) {
+  std::vector<int64_t> cuts{0};
+  const int64_t blocks = ceil_div(end, widest);
+  const int64_t wanted = ceil_div(end, blocks);
+  for (int64_t column = 0, half_end = std::min(matrix.half, end); column < end;) {
+    if (column >= half_end) half_end = end;
+    column += panel_vectors(padded(half_end - column, table.lanes) / table.lanes, table.max_vectors) * table.lanes;
+    if (column >= end || column - cuts.back() + table.max_vectors * table.lanes > wanted + table.lanes) cuts.push_back(std::min(column, end));
+  }
+  return cuts;
+}
+
+/// What both ops share; `tile(i)` is tile i of `tiles`.
+template <typename TileAt>
+void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t rows, int64_t columns, const TileAt& tile_at) {
+  const Value& out = call.out_value();
+  const bool lowered = call.in_value(0).element == Element::kBf16;
+  const StorageKernels& kernels = lowered ? *call.table.bf16 : call.table.f32;
+  const auto kernel = out.element == call.in_value(0).element ? kernels.product : kernels.product_to_f32;
+  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, block.geglu ? kBlockColumns / 2 : kBlockColumns, call.table);
+  const auto column_blocks = static_cast<int64_t>(cuts.size()) - 1;
+
+  // Blocks in a number that shares out evenly, unless they are many anyway.
+  const int64_t threads = call.pool.size();
+  int64_t row_blocks = ceil_div(rows, kBlockRows);
+  if (row_blocks * column_blocks % threads != 0 && row_blocks < 8 * threads) row_blocks = ceil_div(row_blocks, threads) * threads;
+  row_blocks = std::min(row_blocks, tiles);
+
+  call.pool.parallel_for(row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end, int thread) {
+    ProductBlock b = block;
+    b.totals = reinterpret_cast<float*>(call.scratch + static_cast<uint64_t>(thread) * product_scratch(1));
+    Tile list[kMostTiles];
+    b.tiles = list;
+    int64_t listed = -1;
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t row_block = t / column_blocks, column_block = t % column_blocks;
+      if (row_block != listed) {
+        const int64_t first = tiles * row_block / row_blocks, last = tiles * (row_block + 1) / row_blocks;
+        for (int64_t i = first; i < last; ++i) list[i - first] = tile_at(i);
+        b.tile_count = last - first;
+        listed = row_block;
+      }
+      b.begin = cuts[static_cast<size_t>(column_block)];
+      b.end = cuts[static_cast<size_t>(column_block) + 1];
+      kernel(b);
+    }
+  });
+}
+
+}  // namespace
+
+uint64_t product_scratch(int threads) {
+  // Blocks are rounded up to whole tiles and panels.
+  constexpr uint64_t kEach = (kBlockRows + 16) * (kBlockColumns + 64) * sizeof(float);
+  return kEach * static_cast<uint64_t>(threads);
+}
+
+void run_op(const LinearOp& op, const OpCall& call) {
+  const int64_t rows = call.in_shape(0).rows(), tiles = ceil_div(rows, call.table.max_rows);
+  const int64_t columns = op.geglu ? op.out / 2 : op.out;
+  const float* bias = op.bias ? call.weight(1).floats() : nullptr;
+  const ProductBlock block{.a = call.call.inputs[0], .row_stride = op.in, .stretch_stride = 0, .tiles = nullptr, .tile_count = 0,
+                           .weight = call.weight(0).matrix, .begin = 0, .end = 0, .geglu = op.geglu, .totals = nullptr, .bias = bias,
+                           .activation = op.activation, .residual = op.residual ? call.call.inputs[1] : nullptr,
+                           .out = call.call.output, .out_stride = columns};
+  run_product(call, block, tiles, rows, columns, [&](int64_t i) {
+    const int64_t row = rows * i / tiles;
+    return Tile{row * op.in, row, static_cast<int32_t>(rows * (i + 1) / tiles - row), nullptr};
+  });
+}
+
+void run_op(const Conv2dOp& op, const OpCall& call) {
+  const Shape& out = call.out_shape();
+  const PixelGrid grid(call.in_value(0));
+  const int64_t width = out[2], tiles_a_row = ceil_div(width, call.table.max_rows), tiles = out[0] * out[1] * tiles_a_row;
+  // From pixel (0, 0) to the first tap of output (0, 0), in the halo.
+  const int64_t origin = grid.origin - op.pad_before * (grid.row + op.in);
+  const auto* channel_add = op.channel_add ? call.in<float>(1) : nullptr;
+  const ProductBlock block{.a = call.call.inputs[0], .row_stride = op.stride * op.in, .stretch_stride = grid.row, .tiles = nullptr,
+                           .tile_count = 0, .weight = call.weight(0).matrix, .begin = 0, .end = 0, .geglu = false, .totals = nullptr,
+                           .bias = call.weight(1).floats(), .activation = op.activation,
+                           .residual = op.residual ? call.call.inputs[op.channel_add ? 2 : 1] : nullptr,
+                           .out = call.call.output, .out_stride = op.out};
+  run_product(call, block, tiles, out.rows(), op.out, [&](int64_t i) {
+    const int64_t part = i % tiles_a_row, line = i / tiles_a_row, y = line % out[1], image = line / out[1];
+    const int64_t x = width * part / tiles_a_row, next = width * (part + 1) / tiles_a_row;
+    return Tile{origin + image * grid.image + y * op.stride * grid.row + x * op.stride * op.in, line * width + x,
+                static_cast<int32_t>(next - x), channel_add != nullptr ? channel_add + image * op.out : nullptr};
+  });
+}
+
+}  // namespace sdgen::cpu
