@@ -108,7 +108,10 @@ class Bench {
   std::unique_ptr<Backend> open(const std::string& precision) const {
     return make_backend(options_.device == "auto" ? "reference" : options_.device, {threads_, precision});
   }
-  Program adapted(Program program) const { return program; }
+  Program adapted(Program program) const {
+    backend_->adapt(program);
+    return program;
+  }
 
   void time_part(const std::string& part, Program program, const std::string& precision) {
     if (options_.op_shapes) {
