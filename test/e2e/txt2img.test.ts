@@ -19,7 +19,8 @@ const short = [...base, '--steps', '3', '--seed', '7'];
 
 describe('txt2img on the real engine', () => {
   it('makes a PNG of the asked size that says how it was made', async () => {
-    const { code, out } = await box.run([...short, '--negative-prompt', 'blurry', '--rng', 'cpu', '--clip-skip', '2']);
+    const flags = ['--negative-prompt', 'blurry', '--rng', 'cpu', '--clip-skip', '2', '--device', 'reference'];
+    const { code, out } = await box.run([...short, ...flags, '--precision', 'fp32']);
     expect({ code, out }).toEqual({ code: 0, out: 'outputs/00001-7.png\n' });
     const png = await readFile(box.path('outputs/00001-7.png'));
     const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
