@@ -34,10 +34,22 @@ template <>
 struct AttentionOf<float> {
   static constexpr int64_t kValueStep = 1;  // elements between a key's packed values
   static F32 power(F32 x) { return exp2_lanes(x); }
-  static void put_query(float* packed, int64_t d, int64_t lane, float q) { packed[d * kQueries + lane] = q; }
-  static void put_power(float* powers, int64_t j, int v, F32 p) { p.store(powers + j * kQueries + v * F32::kLanes); }
-  static void end_powers(float*, int64_t) {}
-  static void put_output(float* to, float value) { *to = value; }
+  static void put_powers(float* powers, int64_t j, int v, F32 even, F32 odd) {
+    even.store(powers + j * kQueries + v * F32::kLanes);
+    odd.store(powers + (j + 1) * kQueries + v * F32::kLanes);
+  }
+  /// Rows of q to columns: [size][kQueries].
+  static void pack_queries(const float* q, int64_t stride, int64_t queries, int64_t size, float* packed) {
+    for (int64_t d = 0; d < size; ++d) {
+      for (int64_t lane = 0; lane < queries; ++lane) packed[d * kQueries + lane] = q[lane * stride + d];
+    }
+  }
+  /// Columns of o (scaled already) to rows.
+  static void unpack_outputs(const float* o, int64_t queries, int64_t size, float*, float* out, int64_t stride) {
+    for (int64_t lane = 0; lane < queries; ++lane) {
+      for (int64_t d = 0; d < size; ++d) out[lane * stride + d] = o[d * kQueries + lane];
+    }
+  }
 
   /// o = fma(p_j, v_j, o) in key order for kRows values of the head; `values` [keys][size].
   template <int kRows, bool kCausal>
@@ -95,66 +107,76 @@ struct AttentionScratch {
 /// The new maxima of a block's scores.
 template <bool kCausal>
 inline void raise_maxima(const float* scores, int64_t keys, int64_t ahead, F32* m) {
-  F32 other[kQueryVectors];
+  F32 other[kQueryVectors];  // of odd keys: two chains do not wait for each other, and a maximum has no order
 #pragma GCC unroll 4
   for (int v = 0; v < kQueryVectors; ++v) other[v] = m[v];
-  for (int64_t j = 0; j < keys; j += 2) {
+  const auto raise = [&](int64_t j, F32* to) __attribute__((always_inline)) {
 #pragma GCC unroll 4
     for (int v = 0; v < kQueryVectors; ++v) {
-      const float* s = scores + j * kQueries + v * F32::kLanes;
-      const F32 first = max(m[v], F32::load(s));
-      m[v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, first, m[v]) : first;
-      if (j + 1 >= keys) continue;
-      const F32 second = max(other[v], F32::load(s + kQueries));
-      other[v] = kCausal ? from_lane(ahead + j + 1 - v * F32::kLanes, second, other[v]) : second;
+      const F32 higher = max(to[v], F32::load(scores + j * kQueries + v * F32::kLanes));
+      to[v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, higher, to[v]) : higher;
     }
+  };
+  int64_t j = 0;
+  for (; j + 2 <= keys; j += 2) {
+    raise(j, m);
+    raise(j + 1, other);
   }
+  if (j < keys) raise(j, m);
 #pragma GCC unroll 4
   for (int v = 0; v < kQueryVectors; ++v) m[v] = max(m[v], other[v]);
 }
 
-/// Scores to powers; m, l and o to the new maxima. Key j of the block is the causal query `ahead` + j's own.
+/// m', and l and o times alpha where it rose.
 template <typename T, bool kCausal>
-inline void soften(const AttentionScratch<T>& scratch, int64_t size, int64_t keys, int64_t ahead, float c, bool first_block,
-                   Softmax& state) {
-  const F32 factor = F32::all(c);
-  F32 before[kQueryVectors], mc[kQueryVectors];
+inline void rescale(const AttentionScratch<T>& scratch, int64_t size, int64_t keys, int64_t ahead, F32 factor, bool first_block,
+                    Softmax& state) {
+  F32 before[kQueryVectors], alpha[kQueryVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kQueryVectors; ++v) before[v] = state.m[v];
   raise_maxima<kCausal>(scratch.scores, keys, ahead, state.m);
   bool moved = false;
 #pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) moved = moved || differ(before[v], state.m[v]);
+  if (first_block || !moved) return;
+#pragma GCC unroll 4
   for (int v = 0; v < kQueryVectors; ++v) {
-    mc[v] = state.m[v] * factor;
-    moved = moved || differ(before[v], state.m[v]);
+    // Where m stayed, the difference is ±0 and the power exactly 1.
+    alpha[v] = AttentionOf<T>::power(before[v] * factor - state.m[v] * factor);
+    state.l[v] = state.l[v] * alpha[v];
   }
-  if (!first_block && moved) {
-    F32 alpha[kQueryVectors];
+  for (int64_t d = 0; d < size; ++d) {
 #pragma GCC unroll 4
     for (int v = 0; v < kQueryVectors; ++v) {
-      // Where m stayed, the difference is ±0 and the power exactly 1.
-      alpha[v] = AttentionOf<T>::power(before[v] * factor - mc[v]);
-      state.l[v] = state.l[v] * alpha[v];
-    }
-    for (int64_t d = 0; d < size; ++d) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kQueryVectors; ++v) {
-        float* o = scratch.o + d * kQueries + v * F32::kLanes;
-        (F32::load(o) * alpha[v]).store(o);
-      }
+      float* o = scratch.o + d * kQueries + v * F32::kLanes;
+      (F32::load(o) * alpha[v]).store(o);
     }
   }
-  for (int64_t j = 0; j < keys; ++j) {
+}
+
+/// Scores to powers, their sums to l, two keys at a time. A causal query sees the keys up to its own, `ahead` + j.
+template <typename T, bool kCausal>
+inline void raise_powers(const AttentionScratch<T>& scratch, int64_t keys, int64_t ahead, F32 factor, Softmax& state) {
+  F32 shift[kQueryVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kQueryVectors; ++v) shift[v] = negate(state.m[v] * factor);
+  const auto power = [&](int64_t j, int v) __attribute__((always_inline)) {
+    const F32 p = AttentionOf<T>::power(fma(F32::load(scratch.scores + j * kQueries + v * F32::kLanes), factor, shift[v]));
+    const F32 sum = state.l[v] + p;
+    const int64_t lane = ahead + j - v * F32::kLanes;
+    state.l[v] = kCausal ? from_lane(lane, sum, state.l[v]) : sum;
+    return kCausal ? from_lane(lane, p, F32::zero()) : p;
+  };
+  int64_t j = 0;
+  for (; j + 2 <= keys; j += 2) {
 #pragma GCC unroll 4
     for (int v = 0; v < kQueryVectors; ++v) {
-      const F32 s = F32::load(scratch.scores + j * kQueries + v * F32::kLanes);
-      const F32 p = AttentionOf<T>::power(fma(s, factor, negate(mc[v])));
-      const F32 sum = state.l[v] + p;
-      state.l[v] = kCausal ? from_lane(ahead + j - v * F32::kLanes, sum, state.l[v]) : sum;
-      AttentionOf<T>::put_power(scratch.powers, j, v, kCausal ? from_lane(ahead + j - v * F32::kLanes, p, F32::zero()) : p);
+      const F32 even = power(j, v), odd = power(j + 1, v);
+      AttentionOf<T>::put_powers(scratch.powers, j, v, even, odd);
     }
   }
-  AttentionOf<T>::end_powers(scratch.powers, keys);
+  if (j == keys) return;
+  for (int v = 0; v < kQueryVectors; ++v) AttentionOf<T>::put_powers(scratch.powers, j, v, power(j, v), F32::zero());
 }
 
 template <typename T, bool kCausal, int kRows = kMaxRows>
@@ -175,10 +197,10 @@ template <typename T, bool kCausal>
 void attend(const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<T>& scratch) {
   const int64_t stored = Dot<T>::stored(b.size);
   const T* q = static_cast<const T*>(b.q) + (first - b.first) * b.q_stride;
-  for (int64_t i = 0; i < stored * kQueries; ++i) scratch.query[i] = T{};
-  for (int64_t lane = 0; lane < queries; ++lane) {
-    for (int64_t d = 0; d < b.size; ++d) AttentionOf<T>::put_query(scratch.query, d, lane, q[lane * b.q_stride + d]);
+  if (queries < kQueries) {
+    for (int64_t i = 0; i < stored * kQueries; ++i) scratch.query[i] = T{};
   }
+  AttentionOf<T>::pack_queries(q, b.q_stride, queries, b.size, scratch.query);
   for (int64_t i = 0; i < b.size * kQueries; ++i) scratch.o[i] = 0.0f;
   Softmax state;
   for (int v = 0; v < kQueryVectors; ++v) {
@@ -196,7 +218,8 @@ void attend(const AttentionBlock& b, int64_t first, int64_t queries, const Atten
                                       scratch.scores + j * kQueries, kQueries, Start::kStore);
     }
     const int64_t ahead = key - first;
-    soften<T, kCausal>(scratch, b.size, keys, ahead, b.c, key == 0, state);
+    rescale<T, kCausal>(scratch, b.size, keys, ahead, F32::all(b.c), key == 0, state);
+    raise_powers<T, kCausal>(scratch, keys, ahead, F32::all(b.c), state);
     const T* values = static_cast<const T*>(b.v) + key * b.size;
     for (int64_t d = 0, rows; d < b.size; d += rows) {
       rows = next_rows(b.size - d);
@@ -205,14 +228,16 @@ void attend(const AttentionBlock& b, int64_t first, int64_t queries, const Atten
     }
   }
 
-  alignas(64) float inverse[kQueries];
-  for (int v = 0; v < kQueryVectors; ++v) (F32::all(1.0f) / state.l[v]).store(inverse + v * F32::kLanes);
-  T* out = static_cast<T*>(b.out) + (first - b.first) * b.out_stride;
-  for (int64_t lane = 0; lane < queries; ++lane) {
-    for (int64_t d = 0; d < b.size; ++d) {
-      AttentionOf<T>::put_output(out + lane * b.out_stride + d, scratch.o[d * kQueries + lane] * inverse[lane]);
+  F32 inverse[kQueryVectors];
+  for (int v = 0; v < kQueryVectors; ++v) inverse[v] = F32::all(1.0f) / state.l[v];
+  for (int64_t d = 0; d < b.size; ++d) {
+    for (int v = 0; v < kQueryVectors; ++v) {
+      float* o = scratch.o + d * kQueries + v * F32::kLanes;
+      (F32::load(o) * inverse[v]).store(o);
     }
   }
+  T* out = static_cast<T*>(b.out) + (first - b.first) * b.out_stride;
+  AttentionOf<T>::unpack_outputs(scratch.o, queries, b.size, scratch.query, out, b.out_stride);
 }
 
 template <typename T>

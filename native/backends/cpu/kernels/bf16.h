@@ -58,12 +58,6 @@ struct Dot<Bf16> {
   }
 };
 
-inline Bf16 to_bf16(float x) {
-  Bf16 one;
-  F32::all(x).store(&one, 1);
-  return one;
-}
-
 template <>
 struct AttentionOf<Bf16> {
   static constexpr int64_t kValueStep = 2;  // two keys side by side
@@ -78,25 +72,37 @@ struct AttentionOf<Bf16> {
     p = fma(p, r, F32::all(1.0f));
     return {_mm512_scalef_ps(p.v, x.v)};
   }
-  static void put_query(Bf16* packed, int64_t d, int64_t lane, Bf16 q) {
-    packed[d / 2 * 2 * kQueries + 2 * lane + d % 2] = q;
+  static void put_powers(Bf16* powers, int64_t j, int v, F32 even, F32 odd) {
+    _mm512_storeu_si512(powers + j * kQueries + v * 32, interleaved(even, odd));
   }
-  /// Keys are taken one by one; the even one waits as float32 bits in its pair's place.
-  static void put_power(Bf16* powers, int64_t j, int v, F32 p) {
-    Bf16* place = powers + j / 2 * 2 * kQueries + v * 32;
-    if (j % 2 == 0) {
-      _mm512_storeu_ps(place, p.v);
-      return;
+  /// Rows of q to columns, two values at a time: [size/2][kQueries][2]; an odd last value's partner is zero.
+  static void pack_queries(const Bf16* q, int64_t stride, int64_t queries, int64_t size, Bf16* packed) {
+    for (int64_t d = 0; d + 2 <= size; d += 2) {
+      for (int64_t lane = 0; lane < queries; ++lane) __builtin_memcpy(packed + d * kQueries + 2 * lane, q + lane * stride + d, 4);
     }
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(p.v, _mm512_loadu_ps(place));
-    _mm512_storeu_si512(place, interleaved(both));
+    if (size % 2 == 0) return;
+    Bf16* last = packed + (size - 1) * kQueries;
+    for (int64_t lane = 0; lane < queries; ++lane) {
+      last[2 * lane] = q[lane * stride + size - 1];
+      last[2 * lane + 1] = Bf16{0};
+    }
   }
-  /// An odd last key's partner is zero.
-  static void end_powers(Bf16* powers, int64_t keys) {
-    if (keys % 2 == 0) return;
-    for (int v = 0; v < kQueryVectors; ++v) put_power(powers, keys, v, F32::zero());
+  /// Columns of o to rows, by way of `pairs` [size/2][kQueries][2].
+  static void unpack_outputs(const float* o, int64_t queries, int64_t size, Bf16* pairs, Bf16* out, int64_t stride) {
+    for (int64_t d = 0; d < size; d += 2) {
+      for (int v = 0; v < kQueryVectors; ++v) {
+        const float* even = o + d * kQueries + v * F32::kLanes;
+        const F32 odd = d + 1 < size ? F32::load(even + kQueries) : F32::zero();
+        _mm512_storeu_si512(pairs + d * kQueries + v * 32, interleaved(F32::load(even), odd));
+      }
+    }
+    for (int64_t lane = 0; lane < queries; ++lane) {
+      const Bf16* from = pairs + 2 * lane;
+      int64_t d = 0;
+      for (; d + 2 <= size; d += 2) __builtin_memcpy(out + lane * stride + d, from + d * kQueries, 4);
+      if (d < size) out[lane * stride + d] = from[d * kQueries];
+    }
   }
-  static void put_output(Bf16* to, float value) { *to = to_bf16(value); }
 
   template <int kRows, bool kCausal>
   static void weigh(const Bf16* values, int64_t size, const Bf16* powers, int64_t keys, int64_t, float* o) {
@@ -125,8 +131,9 @@ struct AttentionOf<Bf16> {
   }
 
  private:
-  /// [a0 … a15, b0 … b15] to [a0, b0, a1, b1, …].
-  static __m512i interleaved(__m512i both) {
+  /// Rounded to bf16 as [a0, b0, a1, b1, …].
+  static __m512i interleaved(F32 a, F32 b) {
+    const auto both = (__m512i)_mm512_cvtne2ps_pbh(b.v, a.v);  // a's lanes, then b's
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
                                            19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, both);

@@ -57,34 +57,41 @@ inline void add_row(const float* x, float* y) {
   for (int c = 0; c < kWidth; c += F32::kLanes) (F32::load(y + c) + F32::load(x + c)).store(y + c);
 }
 
-/// The panel at `column`, all rows: totals → out. Bias and channel_add are read to the panel's full width.
+/// y ← y + x for the `n` of kWidth values that are stored.
+template <int kWidth, typename T>
+inline void add_stored(const T* x, int64_t n, float* y) {
+  if (n >= kWidth) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kWidth; c += F32::kLanes) (F32::load(y + c) + F32::load(x + c)).store(y + c);
+    return;
+  }
+  for (int64_t c = 0; c < n; c += F32::kLanes) {
+    const int left = n - c < F32::kLanes ? static_cast<int>(n - c) : F32::kLanes;
+    (F32::load(y + c) + F32::load(x + c, left)).store(y + c);
+  }
+}
+
+/// The tile's columns of the panel at `column`: totals → out. `gate`: the twin's totals under GEGLU. Bias and channel_add
+/// are added by whole vectors.
 template <typename Storage, typename Out, int kVectors>
-void finish_panel(const ProductBlock& b, int64_t column, float* totals, int64_t ldt) {
+inline void finish_tile(const ProductBlock& b, const Tile& tile, int64_t column, float* totals, float* gates, int64_t ldt) {
   constexpr int kWidth = kVectors * F32::kLanes;
   const int64_t n = b.end - column;
   alignas(64) float rest[kWidth] = {};
-  for (int64_t t = 0; t < b.tile_count; ++t) {
-    const Tile& tile = b.tiles[t];
-    for (int64_t r = 0; r < tile.rows; ++r, totals += ldt) {
-      float* y = totals;
-      if (b.bias != nullptr) add_row<kWidth>(b.bias + column, y);
-      if (b.geglu) {
-        float* gate = y + ldt / 2;
-        if (b.bias != nullptr) add_row<kWidth>(b.bias + column + b.weight.half, gate);
-        for (int c = 0; c < kWidth; ++c) y[c] = y[c] * math::gelu_f32(gate[c]);
-      }
-      if (tile.channel_add != nullptr) {
-        load_row<kWidth>(tile.channel_add + column, n, rest);
-        add_row<kWidth>(rest, y);
-      }
-      activate_row<kWidth>(b.activation, y);
-      const int64_t at = (tile.row + r) * b.out_stride + column;
-      if (b.residual != nullptr) {
-        load_row<kWidth>(static_cast<const Storage*>(b.residual) + at, n, rest);
-        add_row<kWidth>(rest, y);
-      }
-      store_row<kWidth>(y, n, static_cast<Out*>(b.out) + at);
+  if (tile.channel_add != nullptr) load_row<kWidth>(tile.channel_add + column, n, rest);
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    float* y = totals + r * ldt;
+    if (b.bias != nullptr) add_row<kWidth>(b.bias + column, y);
+    if (b.geglu) {
+      float* gate = gates + r * ldt;
+      if (b.bias != nullptr) add_row<kWidth>(b.bias + column + b.weight.half, gate);
+      for (int c = 0; c < kWidth; ++c) y[c] = y[c] * math::gelu_f32(gate[c]);
     }
+    if (tile.channel_add != nullptr) add_row<kWidth>(rest, y);
+    activate_row<kWidth>(b.activation, y);
+    const int64_t at = (tile.row + r) * b.out_stride + column;
+    if (b.residual != nullptr) add_stored<kWidth>(static_cast<const Storage*>(b.residual) + at, n, y);
+    store_row<kWidth>(y, n, static_cast<Out*>(b.out) + at);
   }
 }
 

@@ -65,50 +65,65 @@ inline void multiply_rows(int rows, const T* a, int64_t stride, const T* w, int6
   Dot<T>::template tile<kRows, kVectors>(a, stride, w, k, y, ldy, start);
 }
 
-/// Chunk [k, k + count) of stretch `stretch`, for the panel at `column`, into totals (from its own first column).
+/// One chunk of k, the `count` values from `k` on of a stretch.
+struct Chunk {
+  int64_t stretch, k, count;
+  bool first, last;
+};
+
+/// The weights of a panel's chunk.
 template <typename T, int kVectors>
-void multiply_panel(const ProductBlock& b, int64_t column, int64_t stretch, int64_t k, int64_t count, float* totals, int64_t ldt) {
-  const int64_t length = Dot<T>::stored(b.weight.length);
-  const T* w = static_cast<const T*>(b.weight.data) + column * b.weight.stretches * length +
-               (stretch * length + k) * kVectors * F32::kLanes;
-  const T* a = static_cast<const T*>(b.a) + stretch * b.stretch_stride + k;
-  const Start start = stretch == 0 && k == 0 ? Start::kStore : Start::kAdd;
+inline const T* panel_chunk(const Matrix& weight, int64_t column, const Chunk& chunk) {
+  const int64_t length = Dot<T>::stored(weight.length);
+  return static_cast<const T*>(weight.data) + column * weight.stretches * length +
+         (chunk.stretch * length + chunk.k) * kVectors * F32::kLanes;
+}
+
+/// The chunk for the panel at `column` and, under GEGLU, for its twin; each tile is finished right after its last chunk,
+/// while its totals are in the first-level cache. With one chunk all tiles share one tile of totals.
+template <typename T, typename Out, int kVectors>
+void panel_step(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
+  const T* w = panel_chunk<T, kVectors>(b.weight, column, chunk);
+  const T* twin = b.geglu ? panel_chunk<T, kVectors>(b.weight, column + b.weight.half, chunk) : nullptr;
+  const T* a = static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
+  const bool single = chunk.first && chunk.last;
+  const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
+  float* totals = single ? b.totals : b.totals + (column - b.begin);
+  const Start start = chunk.first ? Start::kStore : Start::kAdd;
   for (int64_t t = 0; t < b.tile_count; ++t) {
     const Tile& tile = b.tiles[t];
-    multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, count, totals, ldt, start);
-    totals += tile.rows * ldt;
+    float* gate = totals + ldt / 2;
+    multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, chunk.count, totals, ldt, start);
+    if (b.geglu) multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, twin, chunk.count, gate, ldt, start);
+    if (chunk.last) finish_tile<T, Out, kVectors>(b, tile, column, totals, gate, ldt);
+    if (!single) totals += tile.rows * ldt;
   }
 }
 
-/// The chunk for one panel and, under GEGLU, for its twin; after the last chunk what follows the product.
-template <typename T, typename Out, int kVectors>
-void panel_step(const ProductBlock& b, int64_t column, int64_t stretch, int64_t k, int64_t count, bool last, int64_t ldt) {
-  float* totals = b.totals + column - b.begin;
-  multiply_panel<T, kVectors>(b, column, stretch, k, count, totals, ldt);
-  if (b.geglu) multiply_panel<T, kVectors>(b, column + b.weight.half, stretch, k, count, totals + ldt / 2, ldt);
-  if (last) finish_panel<T, Out, kVectors>(b, column, totals, ldt);
+/// One chunk for all the block's panels.
+template <typename T, typename Out>
+void all_panels(const ProductBlock& b, const Chunk& chunk) {
+  const int64_t end = padded(b.end, F32::kLanes);
+  int64_t half_end = b.begin < b.weight.half ? b.weight.half : b.weight.n;
+  for (int64_t column = b.begin; column < end;) {
+    if (column >= half_end) half_end = b.weight.n;
+    const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, kMaxVectors);
+    switch (vectors) {
+      case 1: panel_step<T, Out, 1>(b, column, chunk, end - b.begin); break;
+      case 2: panel_step<T, Out, 2>(b, column, chunk, end - b.begin); break;
+      default: panel_step<T, Out, kMaxVectors>(b, column, chunk, end - b.begin);
+    }
+    column += vectors * F32::kLanes;
+  }
 }
 
 template <typename T, typename Out>
 void product(const ProductBlock& b) {
-  const int64_t end = padded(b.end, F32::kLanes), ldt = (end - b.begin) * (b.geglu ? 2 : 1);
-  const int64_t half = b.begin < b.weight.half ? b.weight.half : b.weight.n;
   for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {
     for (int64_t k = 0; k < b.weight.length; k += Dot<T>::kChunkLength) {
       const int64_t left = b.weight.length - k;
       const int64_t count = left < Dot<T>::kChunkLength ? left : Dot<T>::kChunkLength;
-      const bool last = stretch + 1 == b.weight.stretches && count == left;
-      int64_t half_end = half;
-      for (int64_t column = b.begin; column < end;) {
-        if (column >= half_end) half_end = b.weight.n;
-        const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, kMaxVectors);
-        switch (vectors) {
-          case 1: panel_step<T, Out, 1>(b, column, stretch, k, count, last, ldt); break;
-          case 2: panel_step<T, Out, 2>(b, column, stretch, k, count, last, ldt); break;
-          default: panel_step<T, Out, kMaxVectors>(b, column, stretch, k, count, last, ldt);
-        }
-        column += vectors * F32::kLanes;
-      }
+      all_panels<T, Out>(b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
     }
   }
 }

@@ -11,6 +11,7 @@ namespace {
 // A block's chunk of the left operand and its totals stay in the second-level cache.
 constexpr int64_t kBlockRows = 128;
 constexpr int64_t kBlockColumns = 576;
+constexpr int64_t kNarrowColumns = 192;
 constexpr int64_t kMostTiles = kBlockRows + 1;  // of at least one row
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -35,7 +36,10 @@ void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t 
   const bool lowered = call.in_value(0).element == Element::kBf16;
   const StorageKernels& kernels = lowered ? *call.table.bf16 : call.table.f32;
   const auto kernel = out.element == call.in_value(0).element ? kernels.product : kernels.product_to_f32;
-  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, block.geglu ? kBlockColumns / 2 : kBlockColumns, call.table);
+  // Where the weights are the larger part, a few columns' weights stay in the shared cache while all rows pass by.
+  const bool by_columns = columns > rows;
+  const int64_t widest = (by_columns ? kNarrowColumns : kBlockColumns) / (block.geglu ? 2 : 1);
+  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, widest, call.table);
   const auto column_blocks = static_cast<int64_t>(cuts.size()) - 1;
 
   // Blocks in a number that shares out evenly, unless they are many anyway.
@@ -51,7 +55,8 @@ void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t 
     b.tiles = list;
     int64_t listed = -1;
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t row_block = t / column_blocks, column_block = t % column_blocks;
+      const int64_t row_block = by_columns ? t % row_blocks : t / column_blocks;
+      const int64_t column_block = by_columns ? t / row_blocks : t % column_blocks;
       if (row_block != listed) {
         const int64_t first = tiles * row_block / row_blocks, last = tiles * (row_block + 1) / row_blocks;
         for (int64_t i = first; i < last; ++i) list[i - first] = tile_at(i);
