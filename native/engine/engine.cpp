@@ -20,12 +20,6 @@
 namespace sdgen {
 namespace {
 
-uint64_t io_bytes(const Program& program) {
-  int64_t bytes = 0;
-  for (const Value& value : program.values) bytes += value.kind == ValueKind::kIntermediate ? 0 : value.bytes();
-  return static_cast<uint64_t>(bytes);
-}
-
 class ModelEngine : public Engine {
  public:
   ModelEngine(ModelConfig config, PartWeights weights, ModelDescription description, ModelRunner runner)
@@ -38,13 +32,14 @@ class ModelEngine : public Engine {
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
-    const Program text = runner_.adapted(build_clip_text(config_.text, std::min(chunks, kWindowsAtOnce), 1));
-    const Program unet = runner_.adapted(build_unet(config_.unet, {request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
-                                                                   std::max(request.cond_tokens, request.uncond_tokens)}));
-    const Program vae = runner_.adapted(build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width));
-    const auto part = [&](const Program& program, const std::vector<WeightUse>& uses) {
-      return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(program.arena_bytes), static_cast<uint64_t>(program.live_bytes),
-                          program.flops};
+    const StageMemory text = memory_of(runner_.stages(build_clip_text(config_.text, std::min(chunks, kWindowsAtOnce), 1)));
+    const UnetShape shape{request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
+                          std::max(request.cond_tokens, request.uncond_tokens)};
+    const StageMemory unet = memory_of(runner_.stages(build_unet(config_.unet, shape)));
+    const StageMemory vae = memory_of(runner_.stages(build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width)));
+    const auto part = [&](const StageMemory& memory, const std::vector<WeightUse>& uses) {
+      return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(memory.arena_bytes), static_cast<uint64_t>(memory.live_bytes),
+                          memory.flops};
     };
     Estimate e;
     e.text = part(text, weights_.text);
@@ -52,7 +47,7 @@ class ModelEngine : public Engine {
     e.vae = part(vae, weights_.vae);
     e.weight_bytes = e.text.weight_bytes + e.unet.weight_bytes + e.vae.weight_bytes;
     e.arena_bytes = std::max({e.text.arena_bytes, e.unet.arena_bytes, e.vae.arena_bytes});
-    e.peak_bytes = e.weight_bytes + e.arena_bytes + std::max(io_bytes(unet), io_bytes(vae));
+    e.peak_bytes = e.weight_bytes + e.arena_bytes + static_cast<uint64_t>(std::max(unet.bound_bytes, vae.bound_bytes));
     return e;
   }
 

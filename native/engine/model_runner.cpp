@@ -28,20 +28,30 @@ void throw_if_cancelled(const std::atomic<bool>* cancel) {
   if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) throw Error(ErrorCode::kCancelled, "cancelled");
 }
 
-LoadedProgram::LoadedProgram(Backend& backend, Program program, std::unique_ptr<Executable> executable)
-    : backend_(&backend), program_(std::move(program)), executable_(std::move(executable)) {
-  for (const auto* list : {&program_.inputs, &program_.outputs}) {
-    for (ValueId id : *list) {
-      auto buffer = backend_->allocate(static_cast<uint64_t>(program_.value(id).bytes()));
-      bindings_.push_back({id, buffer.get(), 0});
-      buffers_.emplace(id, std::move(buffer));
+LoadedProgram::LoadedProgram(Backend& backend, Program program, std::vector<Part> parts)
+    : backend_(&backend), program_(std::move(program)), parts_(std::move(parts)) {
+  for (Part& part : parts_) {
+    const Program& stage = part.stage.program;
+    for (const auto* list : {&stage.inputs, &stage.outputs}) {
+      for (ValueId id : *list) {
+        auto& buffer = buffers_[stage.value(id).name];
+        if (!buffer) buffer = backend_->allocate(static_cast<uint64_t>(stage.value(id).bytes()));
+        part.bindings.push_back({id, buffer.get(), 0});
+      }
     }
   }
 }
 
 VectorView LoadedProgram::vector(const std::string& name) const {
-  const ValueId id = program_.named(name);
-  return {buffers_.at(id).get(), 0, program_.value(id).shape.elements()};
+  return {buffers_.at(name).get(), 0, program_.value(program_.named(name)).shape.elements()};
+}
+
+bool LoadedProgram::holds(const std::string& name, const void* values, int64_t bytes) {
+  const auto* first = static_cast<const unsigned char*>(values);
+  std::vector<unsigned char>& last = uploaded_[name];
+  if (static_cast<int64_t>(last.size()) == bytes && std::equal(last.begin(), last.end(), first)) return true;
+  last.assign(first, first + bytes);
+  return false;
 }
 
 void LoadedProgram::upload(const std::string& name, const void* values, int64_t bytes) {
@@ -50,7 +60,13 @@ void LoadedProgram::upload(const std::string& name, const void* values, int64_t 
     throw Error(ErrorCode::kInvalidArgument, "'" + name + "' should be " + program_.value(id).shape.text() + "; it has " +
                                                  std::to_string(bytes / 4) + " values");
   }
-  backend_->upload(*buffers_.at(id), 0, values, bytes);
+  if (program_.value(id).steady) {
+    if (holds(name, values, bytes)) return;
+    for (Part& part : parts_) {
+      if (part.stage.steady == name) part.stale = true;
+    }
+  }
+  backend_->upload(*buffers_.at(name), 0, values, bytes);
 }
 
 ModelRunner::ModelRunner(std::shared_ptr<const WeightStore> store, TensorIndex index, std::unique_ptr<Backend> backend)
@@ -63,27 +79,35 @@ std::shared_ptr<const PackedWeight> ModelRunner::packed(const WeightUse& use) {
 }
 
 LoadedProgram ModelRunner::load(Program program, const std::atomic<bool>* cancel) {
-  backend_->adapt(program);
-  std::vector<std::shared_ptr<const PackedWeight>> weights;
-  for (const WeightUse& use : program.weights) {
-    throw_if_cancelled(cancel);
-    weights.push_back(packed(use));
+  std::vector<LoadedProgram::Part> parts;
+  for (Stage& stage : stages(program)) {
+    std::vector<std::shared_ptr<const PackedWeight>> weights;
+    for (const WeightUse& use : stage.program.weights) {
+      throw_if_cancelled(cancel);
+      weights.push_back(packed(use));
+    }
+    auto executable = backend_->compile(stage.program, std::move(weights));
+    parts.push_back({std::move(stage), std::move(executable)});
   }
-  auto executable = backend_->compile(program, std::move(weights));
-  return {*backend_, std::move(program), std::move(executable)};
+  return {*backend_, std::move(program), std::move(parts)};
 }
 
 void ModelRunner::run(LoadedProgram& program, const RunControl& control) {
-  const auto needed = static_cast<uint64_t>(program.program_.arena_bytes);
+  uint64_t needed = 0;
+  for (const LoadedProgram::Part& part : program.parts_) needed = std::max(needed, static_cast<uint64_t>(part.stage.program.arena_bytes));
   if (!arena_ || arena_->bytes() < needed) {
     arena_.reset();  // before the new one: never two
     arena_ = backend_->allocate(needed);
   }
   const FpEnvironment environment;
-  OpTimes times;
-  RunOptions options{control.cancel, control.profile != nullptr ? &times : nullptr};
-  backend_->run(*program.executable_, *arena_, program.bindings_, options);
-  if (control.profile != nullptr) add_profile(*control.profile, program.program_.part, times, program.program_);
+  for (LoadedProgram::Part& part : program.parts_) {
+    if (!part.stage.steady.empty() && !part.stale) continue;
+    OpTimes times;
+    RunOptions options{control.cancel, control.profile != nullptr ? &times : nullptr};
+    backend_->run(*part.executable, *arena_, part.bindings, options);
+    part.stale = false;
+    if (control.profile != nullptr) add_profile(*control.profile, part.stage.program.part, times, part.stage.program);
+  }
 }
 
 void ModelRunner::prepare(const std::vector<WeightUse>& uses, const std::atomic<bool>* cancel,

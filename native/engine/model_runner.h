@@ -7,26 +7,38 @@
 
 #include "backends/backend.h"
 #include "engine/engine.h"
+#include "graph/stages.h"
 #include "models/registry.h"
 
 namespace sdgen {
 
-/// A program ready to run, with its input and output buffers.
+/// A program ready to run, stage by stage, with its input and output buffers.
 class LoadedProgram {
  public:
-  LoadedProgram(Backend& backend, Program program, std::unique_ptr<Executable> executable);
+  /// A stage with its code; weights as in its program.
+  struct Part {
+    Stage stage;
+    std::unique_ptr<Executable> executable;
+    std::vector<Binding> bindings = {};
+    bool stale = true;  // its steady input has changed since it ran
+  };
+
+  LoadedProgram(Backend& backend, Program program, std::vector<Part> parts);
   const Program& program() const noexcept { return program_; }
-  /// The buffer of a named input or output as a vector.
+  /// The buffer of a named input or output as a vector. A steady input is to be read only.
   VectorView vector(const std::string& name) const;
   void upload(const std::string& name, const void* values, int64_t bytes);
 
  private:
   friend class ModelRunner;
+  /// Whether the steady input already holds these bytes; remembers them.
+  bool holds(const std::string& name, const void* values, int64_t bytes);
+
   Backend* backend_;
   Program program_;
-  std::unique_ptr<Executable> executable_;
-  std::map<ValueId, std::unique_ptr<Buffer>> buffers_;
-  std::vector<Binding> bindings_;
+  std::vector<Part> parts_;
+  std::map<std::string, std::unique_ptr<Buffer>> buffers_;       // by the name of an input, an output or a handed-on value
+  std::map<std::string, std::vector<unsigned char>> uploaded_;  // steady inputs as they were uploaded last
 };
 
 class ModelRunner {
@@ -35,9 +47,9 @@ class ModelRunner {
 
   Backend& backend() noexcept { return *backend_; }
   /// The program as this runner's backend will run it.
-  Program adapted(Program program) const {
+  std::vector<Stage> stages(Program program) const {
     backend_->adapt(program);
-    return program;
+    return split_stages(std::move(program));
   }
   /// Packs what the program needs and is not packed yet; kCancelled between tensors.
   LoadedProgram load(Program program, const std::atomic<bool>* cancel);

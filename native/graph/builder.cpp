@@ -6,9 +6,9 @@ namespace sdgen {
 
 Builder::Builder(std::string part, bool keep_marks) : keep_marks_(keep_marks) { program_.part = std::move(part); }
 
-ValueId Builder::input(std::string name, Shape shape) {
+ValueId Builder::input(std::string name, Shape shape, bool steady) {
   const auto id = static_cast<ValueId>(program_.values.size());
-  program_.values.push_back({.shape = shape, .kind = ValueKind::kInput, .name = std::move(name)});
+  program_.values.push_back({.shape = shape, .kind = ValueKind::kInput, .name = std::move(name), .steady = steady});
   program_.inputs.push_back(id);
   return id;
 }

@@ -26,7 +26,8 @@ class Builder {
   /// `keep_marks`: named inner activations become outputs of the program.
   explicit Builder(std::string part, bool keep_marks = false);
 
-  ValueId input(std::string name, Shape shape);
+  /// `steady`: it keeps its value over many runs; what depends on it alone is then computed once (graph/stages.h).
+  ValueId input(std::string name, Shape shape, bool steady = false);
   void output(std::string name, ValueId value);
   /// Names an inner activation (a tensor of the fixtures); costs nothing unless marks are kept.
   void mark(const std::string& name, ValueId value);

@@ -55,6 +55,7 @@ struct Value {
   Shape shape;
   ValueKind kind = ValueKind::kIntermediate;
   std::string name;         // of inputs and outputs
+  bool steady = false;      // of an input: it keeps its value over many runs
   int first = -1, last = -1;  // node that writes it, last node that reads it
   int64_t offset = -1;      // bytes into the arena; -1 for inputs and outputs, which are bound
   Element element = Element::kF32;

@@ -74,8 +74,8 @@ ValueId match_size(Builder& b, ValueId h, ValueId skip) {
 Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_marks) {
   Builder b("unet", keep_marks);
   const ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.in_channels});
-  const ValueId t = b.input("t", {shape.batch});
-  const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width});
+  const ValueId t = b.input("t", {shape.batch}, true);
+  const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width}, true);
   Unet net(b, config, time_embedding(b, config, t), context);
   const Scope unet("unet");
   const auto levels = static_cast<int64_t>(config.levels.size());
