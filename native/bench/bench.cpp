@@ -12,7 +12,9 @@
 #include "bench/architectures.h"
 #include "bench/clock.h"
 #include "bench/loaded.h"
+#include "bench/made_weights.h"
 #include "bench/op_shapes.h"
+#include "engine/model_runner.h"
 #include "engine/request_check.h"
 #include "models/clip.h"
 #include "models/registry.h"
@@ -90,7 +92,7 @@ class Bench {
         for (const std::string& op : options_.ops) time_op({op, 1, adapted(op_program(op))}, "op", precision);
         continue;
       }
-      for (const std::string& part : parts) time_part(part, adapted(build_part(part, config, options_)), precision);
+      for (const std::string& part : parts) time_part(part, build_part(part, config, options_), precision);
     }
     step("peaks");
     meter_.sample_all(kPeakSeconds);
@@ -113,56 +115,67 @@ class Bench {
     return program;
   }
 
+  /// As the engine runs it: in stages, with a new timestep each time and the same text.
   void time_part(const std::string& part, Program program, const std::string& precision) {
     if (options_.op_shapes) {
-      for (OpShape& shape : op_shapes(program)) time_op(std::move(shape), part, precision);
+      for (OpShape& shape : op_shapes(adapted(std::move(program)))) time_op(std::move(shape), part, precision);
       return;
     }
     step(part + " " + precision + ": weights");
-    Loaded loaded(*backend_, std::move(program));
-    PartRow best{part, precision, std::numeric_limits<double>::infinity(), loaded.program().flops, loaded.weight_bytes(),
-                 static_cast<uint64_t>(loaded.program().arena_bytes), {}};
-    loaded.run(nullptr);  // pages are touched and threads awake from here on
+    const std::shared_ptr<const WeightStore> store = make_weights(program.weights);
+    ModelRunner runner(store, index_of(*store), open(precision));
+    PartRow best{part, precision, std::numeric_limits<double>::infinity(), 0, runner.packed_bytes(program.weights),
+                 static_cast<uint64_t>(memory_of(runner.stages(program)).arena_bytes), {}};
+    LoadedProgram loaded = runner.load(std::move(program), nullptr);
+    for (ValueId input : loaded.program().inputs) {
+      const std::vector<unsigned char> bytes = input_bytes(loaded.program(), input);
+      loaded.upload(loaded.program().value(input).name, bytes.data(), static_cast<int64_t>(bytes.size()));
+    }
+    runner.run(loaded, {});  // pages are touched and the text's stage has run from here on
     for (int i = 0; i < options_.repeat; ++i) {
       step(part + " " + precision + ": run " + std::to_string(i + 1) + " of " + std::to_string(options_.repeat));
       meter_.sample(precision, kPeakBetween);
-      OpTimes times;
-      const double seconds = loaded.run(&times);
-      if (seconds < best.seconds) {
-        best.seconds = seconds;
-        best.ops = rows_of(times, loaded.program());
-      }
+      std::vector<OpProfile> profile;
+      const double start = now();
+      if (part == "unet") set_timestep(loaded, i);
+      runner.run(loaded, {.profile = &profile});
+      const double seconds = now() - start;
+      if (seconds < best.seconds) keep(best, seconds, profile);
     }
     report_.parts.push_back(std::move(best));
+  }
+
+  void set_timestep(LoadedProgram& unet, int run) const {
+    const std::vector<float> timesteps(static_cast<size_t>(unet.vector("t").count), static_cast<float>(999 - run % 999));
+    unet.upload("t", timesteps.data(), static_cast<int64_t>(timesteps.size() * sizeof(float)));
+  }
+
+  static void keep(PartRow& best, double seconds, const std::vector<OpProfile>& profile) {
+    best.seconds = seconds;
+    best.flops = 0;
+    best.ops.clear();
+    for (const OpProfile& row : profile) {
+      best.flops += row.flops;
+      best.ops.push_back({row.op, row.calls, row.seconds, row.flops, row.bytes});
+    }
+    std::stable_sort(best.ops.begin(), best.ops.end(), [](const OpRow& a, const OpRow& b) { return a.seconds > b.seconds; });
   }
 
   void time_op(OpShape shape, const std::string& part, const std::string& precision) {
     step(part + " " + precision + ": " + shape.text);
     CacheFlush flush(options_.cold);
     const double flops = shape.program.flops, bytes = shape.program.nodes.empty() ? 0 : shape.program.nodes[0].bytes;
-    Loaded loaded(*backend_, std::move(shape.program));
-    loaded.run(nullptr);
+    LoadedOp loaded(*backend_, std::move(shape.program));
+    loaded.run();
     meter_.sample(precision, kPeakBetween);
     double best = std::numeric_limits<double>::infinity(), spent = 0;
     for (int i = 0; i < kMostOpRuns && (i < options_.repeat || spent < kOpSeconds); ++i) {
       flush();
-      const double seconds = loaded.run(nullptr);
+      const double seconds = loaded.run();
       best = std::min(best, seconds);
       spent += seconds;
     }
     report_.shapes.push_back({part, precision, {shape.text, shape.count, best, flops, bytes}});
-  }
-
-  static std::vector<OpRow> rows_of(const OpTimes& times, const Program& program) {
-    std::vector<OpRow> rows;
-    for (size_t kind = 0; kind < times.rows.size(); ++kind) {
-      const OpTimes::Row& row = times.rows[kind];
-      if (row.calls == 0) continue;
-      const auto node = std::find_if(program.nodes.begin(), program.nodes.end(), [&](const Node& n) { return n.op.index() == kind; });
-      rows.push_back({op_name(node->op), row.calls, row.seconds, row.flops, row.bytes});
-    }
-    std::stable_sort(rows.begin(), rows.end(), [](const OpRow& a, const OpRow& b) { return a.seconds > b.seconds; });
-    return rows;
   }
 
   void finish_report() {

@@ -1,6 +1,7 @@
 #include "bench/loaded.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "bench/clock.h"
 #include "bench/made_weights.h"
@@ -16,13 +17,23 @@ bool holds_tokens(const Program& program, ValueId id) {
 
 }  // namespace
 
-Loaded::Loaded(Backend& backend, Program program) : backend_(backend), program_(std::move(program)) {
+std::vector<unsigned char> input_bytes(const Program& program, ValueId input) {
+  const Value& value = program.value(input);
+  std::vector<unsigned char> bytes(static_cast<size_t>(value.bytes()), 0);
+  if (holds_tokens(program, input)) return bytes;
+  const int64_t size = element_bytes(value.element), count = value.bytes() / size;
+  const auto made = make_weights({{value.name, WeightLayout::kTable, {1, count}}});
+  const std::vector<float> values = read_all_f32(*made, made->tensors()[0]);
+  // Little-endian: bfloat16 is the upper half of a float32.
+  const auto* from = reinterpret_cast<const unsigned char*>(values.data());
+  for (int64_t i = 0; i < count; ++i) std::memcpy(bytes.data() + i * size, from + 4 * i + (4 - size), static_cast<size_t>(size));
+  return bytes;
+}
+
+LoadedOp::LoadedOp(Backend& backend, Program program) : backend_(backend), program_(std::move(program)) {
   const auto store = make_weights(program_.weights);
   std::vector<std::shared_ptr<const PackedWeight>> weights;
-  for (const WeightUse& use : program_.weights) {
-    weights.push_back(backend_.prepare(use, *store, *store->find(use.name)));
-    weight_bytes_ += backend_.packed_bytes(use);
-  }
+  for (const WeightUse& use : program_.weights) weights.push_back(backend_.prepare(use, *store, *store->find(use.name)));
   executable_ = backend_.compile(program_, std::move(weights));
   arena_ = backend_.allocate(static_cast<uint64_t>(program_.arena_bytes));
   for (const auto* list : {&program_.inputs, &program_.outputs}) {
@@ -31,27 +42,15 @@ Loaded::Loaded(Backend& backend, Program program) : backend_(backend), program_(
       bindings_.push_back({id, buffers_.back().get(), 0});
     }
   }
-  fill_inputs();
-}
-
-/// Ordinary values: zeros would make products and exponentials of denormals or nothing, and tokens must exist.
-void Loaded::fill_inputs() {
   for (size_t i = 0; i < program_.inputs.size(); ++i) {
-    const Value& value = program_.value(program_.inputs[i]);
-    if (holds_tokens(program_, program_.inputs[i])) {
-      const std::vector<int32_t> ids(static_cast<size_t>(value.shape.elements()), 0);
-      backend_.upload(*buffers_[i], 0, ids.data(), value.bytes());
-      continue;
-    }
-    const auto made = make_weights({{value.name, WeightLayout::kTable, {1, value.shape.elements()}}});
-    const std::vector<float> values = read_all_f32(*made, made->tensors()[0]);
-    backend_.upload(*buffers_[i], 0, values.data(), value.bytes());
+    const std::vector<unsigned char> bytes = input_bytes(program_, program_.inputs[i]);
+    backend_.upload(*buffers_[i], 0, bytes.data(), static_cast<int64_t>(bytes.size()));
   }
 }
 
-double Loaded::run(OpTimes* times) {
+double LoadedOp::run() {
   const double start = now();
-  backend_.run(*executable_, *arena_, bindings_, {nullptr, times});
+  backend_.run(*executable_, *arena_, bindings_, {});
   return now() - start;
 }
 
