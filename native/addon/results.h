@@ -75,7 +75,8 @@ struct Js {
   }
   Napi::Value operator()(const DeviceInfo& device) const {
     return object({{"name", (*this)(device.name)}, {"description", (*this)(device.description)},
-                   {"precisions", (*this)(device.precisions)}, {"isa", (*this)(device.isa)}});
+                   {"precisions", (*this)(device.precisions)}, {"isa", (*this)(device.isa)},
+                   {"missing", (*this)(device.missing)}});
   }
   Napi::Value operator()(const PartEstimate& part) const {
     return object({{"weightBytes", (*this)(part.weight_bytes)}, {"arenaBytes", (*this)(part.arena_bytes)},

@@ -128,7 +128,8 @@ std::vector<std::string> family_ids() {
 std::vector<DeviceInfo> device_infos() {
   std::vector<DeviceInfo> devices;
   for (BackendInfo& info : backend_infos()) {
-    devices.push_back({std::move(info.name), std::move(info.description), std::move(info.isa), std::move(info.precisions)});
+    devices.push_back({std::move(info.name), std::move(info.description), std::move(info.isa), std::move(info.precisions),
+                       std::move(info.missing)});
   }
   return devices;
 }

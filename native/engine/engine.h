@@ -28,6 +28,7 @@ struct OpenOptions {
 struct DeviceInfo {
   std::string name, description, isa;
   std::vector<std::string> precisions;
+  std::string missing = {};  // why a known precision is not to be had here; empty: it is not built
 };
 
 struct ModelDescription {

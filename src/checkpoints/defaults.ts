@@ -1,4 +1,5 @@
 import { FailureError, UsageError } from '../request/errors.js';
+import { showValue } from '../request/show-value.js';
 import { parseTextToImage, type TextToImageInput } from '../request/txt2img.js';
 
 /** Keys of a checkpoint's metadata that replace a request's defaults, and whether they are numbers. */
@@ -11,6 +12,19 @@ const KEYS = {
   'sdgen.default_height': { field: 'height', isNumber: true },
   'sdgen.default_clip_skip': { field: 'clipSkip', isNumber: true },
 } as const;
+
+/**
+ * Whether a checkpoint asks to be computed in float32 (`sdgen.precision` in its metadata), because less is not enough.
+ * @throws FailureError E_MODEL_FORMAT for any other value of that key
+ */
+export function asksForFp32(metadata: Readonly<Record<string, string>>, path: string): boolean {
+  const asked = Object.hasOwn(metadata, 'sdgen.precision') ? metadata['sdgen.precision'] : undefined;
+  if (asked === undefined || asked === 'fp32') return asked === 'fp32';
+  throw new FailureError(
+    'E_MODEL_FORMAT',
+    `the metadata of the model ${path} gives a wrong sdgen.precision: ${showValue(asked)}; it may be fp32`,
+  );
+}
 
 export type ModelDefaults = Partial<
   Pick<TextToImageInput, 'steps' | 'sampler' | 'scheduler' | 'cfgScale' | 'width' | 'height' | 'clipSkip'>

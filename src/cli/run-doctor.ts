@@ -6,6 +6,7 @@ import { cacheFolder } from '../checkpoints/hash.js';
 import { VERSION } from '../context/version.js';
 import { encodePng } from '../image/codec.js';
 import { loadAddon } from '../native/load.js';
+import { resolveDevice } from '../runtime/device.js';
 import { requireWritable } from '../runtime/file-sink.js';
 import { availableMemory, formatBytes } from '../runtime/memory.js';
 import { SAMPLERS } from '../sampling/samplers.js';
@@ -53,8 +54,20 @@ async function checkEngine(io: Io): Promise<Finding> {
     const names = missing.map((sampler) => sampler.id).join(', ');
     return { status: 'fault', detail: `version ${version} lacks the samplers ${names}; build it again: npm run build` };
   }
-  const list = devices.map(({ name, precisions, isa }) => `${name} (${precisions.join(' ')}, ${isa})`).join('; ');
-  return { status: 'ok', detail: `version ${version}; ${list}; families ${families.join(', ')}` };
+  const names = devices.map(({ name }) => name).join(', ');
+  return { status: 'ok', detail: `version ${version}; devices ${names}; families ${families.join(', ')}` };
+}
+
+/** Which instruction set each device runs and why, and what "auto" takes. */
+async function checkDevices(io: Io): Promise<Check[]> {
+  const capabilities = (await (io.addon ?? loadAddon)()).capabilities();
+  const auto = resolveDevice({ device: 'auto', precision: 'auto' }, capabilities);
+  return capabilities.devices.map(({ name, precisions, isa, description, missing }) => {
+    const parts = [`${name}: ${isa}, ${precisions.join(' and ')}; ${description}`];
+    if (missing !== '') parts.push(`bf16 ${missing}`);
+    if (name === auto.name) parts.push(`what auto takes, in ${auto.precision}`);
+    return { name: 'device', status: 'ok', detail: parts.join('; ') };
+  });
 }
 
 async function checkPictures(): Promise<Finding> {
@@ -101,6 +114,7 @@ export async function runDoctor(flags: Flags, io: Io): Promise<number> {
   const checks = [
     await check('node', () => checkNode(process.version)),
     await check('engine', () => checkEngine(io)),
+    ...(await checkDevices(io).catch(() => [])), // an engine that cannot say is a fault already
     await check('pictures', checkPictures),
     await check('processor', checkProcessor),
     await check('memory', checkMemory),

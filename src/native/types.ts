@@ -14,8 +14,10 @@ export interface DeviceInfo {
   /** For people, e.g. "plain loops of the numerics contract". */
   readonly description: string;
   readonly precisions: readonly Precision[];
-  /** The instruction set that runs, e.g. "avx2+fma" or "portable". */
+  /** The instruction set that runs, e.g. "avx512bf16" or "portable". */
   readonly isa: string;
+  /** Why a known precision is not to be had on this machine; empty where it is not built. */
+  readonly missing: string;
 }
 
 export interface Capabilities {

@@ -27,11 +27,13 @@ function findDevice(asked: string, devices: readonly DeviceInfo[]): DeviceInfo {
   );
 }
 
+/** What "auto" tries, fastest first: a device lists a precision only where its hardware multiplies it. */
+const PREFERRED_PRECISIONS = ['fp16', 'bf16', 'fp32'] as const;
+
 function findPrecision(asked: string, device: DeviceInfo): Precision {
   const here = device.precisions.join(', ');
   if (asked === 'auto') {
-    // fp32 is the contract's exact mode; faster modes are chosen by name.
-    const best = device.precisions.find((precision) => precision === 'fp32') ?? device.precisions[0];
+    const best = PREFERRED_PRECISIONS.find((precision) => device.precisions.includes(precision));
     if (best === undefined) throw new UsageError(`device ${device.name} has no precision`, 'precision');
     return best;
   }
@@ -39,10 +41,9 @@ function findPrecision(asked: string, device: DeviceInfo): Precision {
   if (found !== undefined) return found;
   const names: readonly string[] = PRECISION_NAMES;
   if (names.includes(asked)) {
-    throw new UsageError(
-      `precision ${asked} is known, but not built for device ${device.name}; built: ${here}`,
-      'precision',
-    );
+    const isLacking = asked === 'bf16' && device.missing !== '';
+    const why = isLacking ? device.missing : `is known, but not built for device ${device.name}`;
+    throw new UsageError(`precision ${asked} ${why}; ${isLacking ? 'to be had' : 'built'}: ${here}`, 'precision');
   }
   throw new UsageError(
     `precision must be one of ${names.join(', ')}; ${showValue(asked)} is not${didYouMean(asked, names)}`,
@@ -51,7 +52,8 @@ function findPrecision(asked: string, device: DeviceInfo): Precision {
 }
 
 /**
- * What a run computes on. "auto" takes the best device of this build and fp32.
+ * What a run computes on. "auto" takes the best device of this build, and the fastest precision that it multiplies in
+ * hardware.
  * @throws UsageError for unknown names and for known ones that this build lacks; never another device instead
  */
 export function resolveDevice(

@@ -12,9 +12,9 @@ import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { UsageError } from '../request/errors.js';
 import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js';
-import { resolveDevice } from './device.js';
 import type { MemoryNeed } from './memory.js';
 import type { ModelProvider } from './model-provider.js';
+import { openModel } from './open-model.js';
 
 /** The order in which a run goes; each is told before it begins. */
 export const STAGES = [
@@ -118,9 +118,8 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const options = derive(parts.options.snapshot(), run.overrideOptions);
   const texts = expandPrompts(asked, options);
   onStage('snapshot');
-  const device = resolveDevice(commandOptions, await parts.provider.capabilities());
   onStage('model');
-  const model = await parts.provider.getModel({ ...commandOptions, device }, state.signal);
+  const { device, model } = await openModel(commandOptions, parts.provider, state.signal);
   const defaults = modelDefaults(model.description.metadata, model.path);
   const { prompt, negativePrompt } = texts;
   const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);

@@ -47,13 +47,13 @@ const provider = new CachedModelProvider();
 const runner = new ProcessingRunner({ provider, options: new OptionStore() });
 let model: string;
 
-async function generate(input: TextToImageInput, threads = 2): Promise<Golden> {
+async function generate(input: TextToImageInput, threads = 2, device = 'reference'): Promise<Golden> {
   const { images } = await runner.run(input, {
     commandOptions: {
       model,
       modelsDirs: [],
       cwd: '/',
-      device: 'reference',
+      device,
       precision: 'fp32',
       threads,
       overrides: {},
@@ -121,6 +121,19 @@ describe('the same bytes', () => {
     const one = await generate(input, 1);
     expect(await generate(input, 2)).toEqual(one);
     expect(await generate(input, 3)).toEqual(one);
+  });
+
+  it.each([1, 2, 3])('on the cpu device with %i threads', async (threads) => {
+    for (const name of [
+      'noise gpu',
+      'odd size',
+      'two chunks against one',
+      'no guidance',
+      'batch of three',
+      'Heun, karras',
+    ]) {
+      expect(await generate(CASES[name] ?? BASE, threads, 'cpu'), name).toEqual(goldens[name]);
+    }
   });
 
   it('in interleaved runs with different options', async () => {

@@ -15,7 +15,8 @@ beforeEach(async () => {
 afterEach(() => box.remove());
 
 const base = ['txt2img', '-p', 'a red fox in the snow', '-m', 'micro1', '--width', '72', '--height', '56'];
-const short = [...base, '--steps', '3', '--seed', '7'];
+const exact = ['--device', 'reference', '--precision', 'fp32'];
+const short = [...base, '--steps', '3', '--seed', '7', ...exact];
 
 describe('txt2img on the real engine', () => {
   it('makes a PNG of the asked size that says how it was made', async () => {
@@ -38,6 +39,18 @@ describe('txt2img on the real engine', () => {
       Model: 'micro1',
       Device: 'reference',
       Precision: 'fp32',
+    });
+  });
+
+  it('says what it chose to compute with, in the plan and in the picture', async () => {
+    const argv = [...base, '--steps', '1', '--seed', '7', '--json'];
+    const { device, plan } = JSON.parse((await box.run([...argv, '--dry-run'])).out);
+    expect(plan.device).toEqual({ name: 'cpu', precision: device.precision });
+    const { files } = JSON.parse((await box.run(argv)).out);
+    const text = readPngTexts(await readFile(box.path(files[0].path)))[0]?.text ?? '';
+    expect(Object.fromEntries(parseInfotext(text).parameters)).toMatchObject({
+      Device: 'cpu',
+      Precision: device.precision,
     });
   });
 

@@ -240,7 +240,7 @@ export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
     version: '0.0.0-fake',
     samplers: SAMPLERS.filter((sampler) => sampler.built).map((sampler) => sampler.id),
     noiseSources: ['philox', 'torch-cpu'],
-    devices: [{ name: 'reference', description: 'fake', precisions: ['fp32'], isa: 'portable' }],
+    devices: [{ name: 'reference', description: 'fake', precisions: ['fp32'], isa: 'portable', missing: '' }],
     families: ['sd1'],
     ...behaviour.capabilities,
   };

@@ -95,7 +95,7 @@ describe('doctor', () => {
     expect(out).not.toContain('FAULT');
     expect(code).toBe(0);
     expect(out).toMatch(/^sdgen +ok +0\.1\.0\nnode +ok +v/);
-    expect(out).toContain('reference (fp32, portable)');
+    expect(out).toMatch(/device +ok +reference: portable, fp32; fake; what auto takes, in fp32/);
   });
 
   it('finds an engine without the samplers of the table, and folders that are files', async () => {

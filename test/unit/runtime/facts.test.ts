@@ -86,6 +86,7 @@ describe('resolveDevice', () => {
     precisions,
     description: name,
     isa: 'x',
+    missing: '',
   });
   const build = (...devices: DeviceInfo[]): Capabilities => ({
     version: '1',
@@ -96,13 +97,26 @@ describe('resolveDevice', () => {
   });
   const auto = { device: 'auto', precision: 'auto' };
 
-  it('takes the best device of the build and fp32', () => {
+  it('takes the best device of the build and the fastest precision of its hardware', () => {
     const reference = device('reference', 'fp32');
     expect(resolveDevice(auto, build(reference))).toMatchObject({ name: 'reference', precision: 'fp32' });
     const both = build(reference, device('cpu', 'bf16', 'fp32'));
-    expect(resolveDevice(auto, both)).toMatchObject({ name: 'cpu', precision: 'fp32' });
+    expect(resolveDevice(auto, both)).toMatchObject({ name: 'cpu', precision: 'bf16' });
+    expect(resolveDevice({ ...auto, precision: 'fp32' }, both)).toMatchObject({ name: 'cpu', precision: 'fp32' });
+    expect(resolveDevice({ ...auto, device: 'reference' }, both)).toMatchObject({ precision: 'fp32' });
     expect(resolveDevice({ device: 'cpu', precision: 'bf16' }, both)).toMatchObject({ name: 'cpu', precision: 'bf16' });
     expect(resolveDevice(auto, build(device('cuda', 'fp16')))).toMatchObject({ name: 'cuda', precision: 'fp16' });
+  });
+
+  it('says why a precision is not to be had, and takes no other instead', () => {
+    const cpu = { ...device('cpu', 'fp32'), missing: 'needs a processor that multiplies it' };
+    expect(() => resolveDevice({ ...auto, precision: 'bf16' }, build(cpu))).toThrow(
+      'precision bf16 needs a processor that multiplies it; to be had: fp32',
+    );
+    expect(() => resolveDevice({ ...auto, precision: 'fp16' }, build(cpu))).toThrow(
+      'precision fp16 is known, but not built',
+    );
+    expect(resolveDevice(auto, build(cpu))).toMatchObject({ name: 'cpu', precision: 'fp32' });
   });
 
   it('never takes another instead', () => {

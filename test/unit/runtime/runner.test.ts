@@ -82,6 +82,31 @@ describe('a run', () => {
     expect(result.prepared.context.device).toMatchObject({ name: 'reference', precision: 'fp32' });
   });
 
+  it('computes in the fastest precision unless the model or the caller asks for fp32, and says so', async () => {
+    const devices = ['reference', 'cpu'].map((name) => ({
+      name: name as 'reference' | 'cpu',
+      description: name,
+      precisions: name === 'cpu' ? (['fp32', 'bf16'] as const) : (['fp32'] as const),
+      isa: 'x',
+      missing: '',
+    }));
+    const chosen = async (metadata: Record<string, string>, precision = 'auto') => {
+      const { runner, engine } = setUp({ capabilities: { devices }, metadata });
+      const { prepared, images } = await runner.run(REQUEST, { commandOptions: { ...command(), precision } });
+      expect(prepared.plan.device).toEqual({ name: 'cpu', precision: prepared.context.device.precision });
+      expect(engine.opened.at(-1)).toMatchObject(
+        prepared.plan.device.precision === 'fp32' ? { precision: 'fp32' } : {},
+      );
+      expect(images[0]?.infotext).toContain(`Device: cpu, Precision: ${prepared.plan.device.precision}`);
+      return prepared.plan.device.precision;
+    };
+    expect(await chosen({})).toBe('bf16');
+    expect(await chosen({ 'sdgen.precision': 'fp32' })).toBe('fp32');
+    expect(await chosen({ 'sdgen.precision': 'fp32' }, 'bf16')).toBe('bf16');
+    expect(await chosen({}, 'fp32')).toBe('fp32');
+    await expect(chosen({ 'sdgen.precision': 'int4' })).rejects.toThrow('wrong sdgen.precision: int4; it may be fp32');
+  });
+
   it('encodes each prompt once, and the negative one not at all at cfg scale 1', async () => {
     const { runner, engine } = setUp();
     await runner.run({ ...REQUEST, count: 3 }, { commandOptions: command() });
