@@ -62,6 +62,7 @@ describe('the exports', () => {
       description: expect.stringMatching(/\w/),
       precisions: expect.arrayContaining(['fp32']),
       isa: expect.stringMatching(/\w/),
+      missing: '',
     });
   });
 
