@@ -187,6 +187,12 @@ OpenOptions read_open_options(Napi::Value value) {
   return read;
 }
 
+/// The optional `tiling`, {tile, overlap} in latent cells: in one piece without it.
+Tiling read_tiling(const Argument& tiling) {
+  if (!tiling.given()) return {};
+  return {tiling["tile"].integer(4, kLargestSide), tiling["overlap"].integer(1, kLargestSide)};
+}
+
 EstimateRequest read_estimate_request(Napi::Value value) {
   const Argument request(value, "");
   EstimateRequest read;
@@ -196,6 +202,7 @@ EstimateRequest read_estimate_request(Napi::Value value) {
   read.cond_tokens = request["condTokens"].integer(1, kMostTokens);
   read.uncond_tokens = request["uncondTokens"].integer(1, kMostTokens);
   read.use_uncond = request["useUncond"].boolean();
+  read.tiling = read_tiling(request["tiling"]);
   return read;
 }
 
@@ -249,15 +256,15 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   return read;
 }
 
-Latent read_decode_request(Napi::Value value, const ModelDescription& model) {
-  const Argument latent = Argument(value, "")["latent"];
+DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model) {
+  const Argument request(value, ""), latent = request["latent"];
   Latent read;
   read.batch = latent["batch"].integer(1, kLargestBatch);
   read.channels = latent["channels"].integer(model.latent_channels, model.latent_channels);
   read.height = latent["height"].integer(1, kLargestSide);
   read.width = latent["width"].integer(1, kLargestSide);
   read.data = latent["data"].floats(read.batch * read.channels * read.height * read.width);
-  return read;
+  return {std::move(read), read_tiling(request["tiling"])};
 }
 
 bool read_profile(Napi::Value request) {

@@ -16,7 +16,7 @@ OpenOptions read_open_options(Napi::Value value);
 EstimateRequest read_estimate_request(Napi::Value value);
 TextRequest read_text_request(Napi::Value value, const ModelDescription& model);
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
-Latent read_decode_request(Napi::Value value, const ModelDescription& model);
+DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
 /// The optional `profile` of a request.
 bool read_profile(Napi::Value request);
 /// An optional listener: an empty function when it is undefined.

@@ -128,8 +128,8 @@ Napi::Value ModelObject::sample(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelObject::decode(const Napi::CallbackInfo& info) {
   return compute(info, info[1], "onImage", read_decode_request, "images",
-                 [](Engine& engine, const Latent& latent, const RunControl& control, Task& task) {
-                   return engine.decode(latent, control, [&](int done) { task.report(ImageEvent{done}); });
+                 [](Engine& engine, const DecodeRequest& request, const RunControl& control, Task& task) {
+                   return engine.decode(request, control, [&](int done) { task.report(ImageEvent{done}); });
                  });
 }
 

@@ -17,8 +17,9 @@ struct Js {
     return result;
   }
   template <typename T>
-    requires std::is_arithmetic_v<T>
+    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
   Napi::Value operator()(T value) const { return Napi::Number::New(env, static_cast<double>(value)); }
+  Napi::Value operator()(bool value) const { return Napi::Boolean::New(env, value); }
   Napi::Value operator()(const std::string& value) const { return Napi::String::New(env, value); }
   Napi::Value operator()(const char* value) const { return Napi::String::New(env, value); }
   Napi::Value operator()(PredictionType type) const { return (*this)(kPredictionTypes.at(static_cast<size_t>(type))); }
@@ -71,7 +72,8 @@ struct Js {
                    {"height", (*this)(l.height)}, {"width", (*this)(l.width)}});
   }
   Napi::Value operator()(const Image& image) const {
-    return object({{"data", (*this)(image.rgb)}, {"width", (*this)(image.width)}, {"height", (*this)(image.height)}});
+    return object({{"data", (*this)(image.rgb)}, {"width", (*this)(image.width)}, {"height", (*this)(image.height)},
+                   {"retriedInFp32", (*this)(image.retried_in_fp32)}});
   }
   Napi::Value operator()(const DeviceInfo& device) const {
     return object({{"name", (*this)(device.name)}, {"description", (*this)(device.description)},

@@ -41,7 +41,7 @@ ModelConfig config_of(const Options& options) {
 
 /// What the engine runs for a picture of that size.
 Program build_part(const std::string& part, const ModelConfig& config, const Options& o) {
-  const int64_t scale = int64_t{1} << (config.vae.multipliers.size() - 1), height = o.height / scale, width = o.width / scale;
+  const int64_t scale = config.vae.scale(), height = o.height / scale, width = o.width / scale;
   if (part == "text") return build_clip_text(config.text, o.batch, 1);
   if (part == "unet") return build_unet(config.unet, {o.batch, height, width, config.text.positions});
   return build_vae_decoder(config.vae, 1, height, width);  // the engine decodes picture by picture
@@ -53,7 +53,7 @@ void check_options(const Options& o, const ModelConfig& config) {
       invalid("part '" + part.substr(0, 40) + "' is unknown; known: text, unet, vae-decode");
     }
   }
-  const int64_t scale = int64_t{1} << (config.vae.multipliers.size() - 1);
+  const int64_t scale = config.vae.scale();
   if (o.width % scale != 0 || o.height % scale != 0) invalid("width and height must be multiples of " + std::to_string(scale));
   check_latent_size(o.width / scale, o.height / scale, o.batch);
   if (o.repeat < 1 || o.repeat > 1000) invalid("repeat must be 1 to 1000");

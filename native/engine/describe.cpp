@@ -46,7 +46,7 @@ ModelDescription describe_model(const WeightStore& store, const IdentifiedModel&
   d.prediction_type = config.prediction_type;
   d.scale_factor = config.vae.scale_factor;
   d.latent_channels = config.vae.latent_channels;
-  d.latent_scale = int64_t{1} << (config.vae.multipliers.size() - 1);
+  d.latent_scale = config.vae.scale();
   d.text.width = config.text.width;
   d.text.layers = config.text.layers;
   d.text.vocabulary = config.text.vocabulary;

@@ -6,8 +6,8 @@
 #include "backends/registry.h"
 #include "base/cpu_info.h"
 #include "base/fp_environment.h"
+#include "engine/decode_run.h"
 #include "engine/describe.h"
-#include "engine/layout.h"
 #include "engine/model_runner.h"
 #include "engine/request_check.h"
 #include "engine/sample_run.h"
@@ -15,20 +15,24 @@
 #include "engine/weights_check.h"
 #include "models/clip.h"
 #include "models/unet.h"
-#include "models/vae.h"
 
 namespace sdgen {
 namespace {
 
+std::unique_ptr<Backend> open_backend(const OpenOptions& options, const std::string& precision) {
+  return make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, precision});
+}
+
 class ModelEngine : public Engine {
  public:
-  ModelEngine(ModelConfig config, PartWeights weights, ModelDescription description, ModelRunner runner)
-      : config_(std::move(config)), weights_(std::move(weights)), description_(std::move(description)), runner_(std::move(runner)) {}
+  ModelEngine(OpenOptions options, ModelConfig config, PartWeights weights, ModelDescription description, ModelRunner runner)
+      : options_(std::move(options)), config_(std::move(config)), weights_(std::move(weights)), description_(std::move(description)), runner_(std::move(runner)) {}
 
   const ModelDescription& describe() const noexcept override { return description_; }
 
   Estimate estimate(const EstimateRequest& request) const override {
     check_latent_size(request.latent_width, request.latent_height, request.batch);
+    check_tiling(request.tiling);
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
@@ -36,7 +40,7 @@ class ModelEngine : public Engine {
     const UnetShape shape{request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
                           std::max(request.cond_tokens, request.uncond_tokens)};
     const StageMemory unet = memory_of(runner_.stages(build_unet(config_.unet, shape)));
-    const StageMemory vae = memory_of(runner_.stages(build_vae_decoder(config_.vae, 1, request.latent_height, request.latent_width)));
+    const StageMemory vae = decode_memory(runner_, config_.vae, request.latent_width, request.latent_height, request.tiling);
     const auto part = [&](const StageMemory& memory, const std::vector<WeightUse>& uses) {
       return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(memory.arena_bytes), static_cast<uint64_t>(memory.live_bytes),
                           memory.flops};
@@ -65,31 +69,15 @@ class ModelEngine : public Engine {
     return run_sample(runner_, config_, request, control, on_step);
   }
 
-  std::vector<Image> decode(const Latent& latent, const RunControl& control, const std::function<void(int)>& on_image) override {
-    check_latent(latent, description_);
-    const FpEnvironment environment;
-    LoadedProgram program = runner_.load(build_vae_decoder(config_.vae, 1, latent.height, latent.width), control.cancel);
-    const int64_t each = latent.channels * latent.height * latent.width;
-    std::vector<float> nhwc(static_cast<size_t>(each));
-    std::vector<Image> images;
-    for (int64_t i = 0; i < latent.batch; ++i) {
-      nchw_to_nhwc(latent.data.data() + i * each, nhwc.data(), 1, latent.channels, latent.height * latent.width);
-      program.upload("z", nhwc.data(), each * 4);
-      runner_.run(program, control);
-      const VectorView out = program.vector("vae.decoded");
-      if (!runner_.backend().all_finite(out)) {
-        throw Error(ErrorCode::kNonFinite, "the VAE gave a value that is not a finite number for image " + std::to_string(i + 1));
-      }
-      const int64_t scale = description_.latent_scale;
-      Image image{std::vector<uint8_t>(static_cast<size_t>(out.count)), latent.width * scale, latent.height * scale};
-      runner_.backend().to_rgb8(out, image.rgb.data());
-      images.push_back(std::move(image));
-      if (on_image) on_image(static_cast<int>(i) + 1);
-    }
-    return images;
+  std::vector<Image> decode(const DecodeRequest& request, const RunControl& control, const std::function<void(int)>& on_image) override {
+    check_decode(request, description_);
+    ExactRunner exact;
+    if (options_.precision != "fp32") exact = [this] { return ModelRunner(runner_.store(), runner_.index(), open_backend(options_, "fp32")); };
+    return run_decode(runner_, exact, config_.vae, request, control, on_image);
   }
 
  private:
+  OpenOptions options_;
   ModelConfig config_;
   PartWeights weights_;
   ModelDescription description_;
@@ -107,10 +95,8 @@ std::unique_ptr<Engine> Engine::open(const OpenOptions& options) {
   PartWeights weights = part_weights(config);
   check_weights(weights.all(), model.index, options.path);
   ModelDescription description = describe_model(*store, model, config, weights);
-  std::unique_ptr<Backend> backend =
-      make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, options.precision});
-  return std::make_unique<ModelEngine>(config, std::move(weights), std::move(description),
-                                       ModelRunner(store, std::move(model.index), std::move(backend)));
+  return std::make_unique<ModelEngine>(options, config, std::move(weights), std::move(description),
+                                       ModelRunner(store, std::move(model.index), open_backend(options, options.precision)));
 }
 
 std::vector<std::string> sampler_ids() {

@@ -90,6 +90,17 @@ struct Latent {
 struct Image {
   std::vector<uint8_t> rgb;
   int64_t width = 0, height = 0;
+  bool retried_in_fp32 = false;  // the model's own precision gave a value that is not finite
+};
+
+/// Decoding in squares of `tile` latent cells that overlap by `overlap` or more; tile 0: in one piece.
+struct Tiling {
+  int64_t tile = 0, overlap = 0;
+};
+
+struct DecodeRequest {
+  Latent latent;
+  Tiling tiling = {};
 };
 
 /// From the evaluation after the stage before it up to and with evaluation `until`, counted from 0.
@@ -137,6 +148,7 @@ struct StepEvent {
 struct EstimateRequest {
   int64_t latent_width = 0, latent_height = 0, batch = 1, cond_tokens = 77, uncond_tokens = 77;
   bool use_uncond = true;
+  Tiling tiling = {};
 };
 struct PartEstimate {
   uint64_t weight_bytes = 0, arena_bytes = 0, live_bytes = 0;
@@ -167,7 +179,7 @@ class Engine {
   virtual std::vector<std::vector<Conditioning>> encode_text(const TextRequest& request, const RunControl& control) = 0;
   virtual Latent sample(const SampleRequest& request, const RunControl& control,
                         const std::function<void(const StepEvent&)>& on_step) = 0;
-  virtual std::vector<Image> decode(const Latent& latent, const RunControl& control,
+  virtual std::vector<Image> decode(const DecodeRequest& request, const RunControl& control,
                                     const std::function<void(int done)>& on_image) = 0;
 };
 

@@ -46,6 +46,8 @@ class ModelRunner {
   ModelRunner(std::shared_ptr<const WeightStore> store, TensorIndex index, std::unique_ptr<Backend> backend);
 
   Backend& backend() noexcept { return *backend_; }
+  const std::shared_ptr<const WeightStore>& store() const noexcept { return store_; }
+  const TensorIndex& index() const noexcept { return index_; }
   /// The program as this runner's backend will run it.
   std::vector<Stage> stages(Program program) const {
     backend_->adapt(program);

@@ -100,7 +100,17 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
   if (request.is_guided()) check_stages("uncond", request.uncond, request.conditionings.size());
 }
 
-void check_latent(const Latent& latent, const ModelDescription& model) {
+void check_tiling(const Tiling& tiling) {
+  if (tiling.tile == 0) return;
+  if (tiling.tile < 4 || tiling.tile > kLargestSide || tiling.overlap < 1 || 4 * tiling.overlap > tiling.tile) {
+    invalid("tiling: a tile must be 4 to " + std::to_string(kLargestSide) + " latent cells, its overlap 1 to a quarter of that; got " +
+            std::to_string(tiling.tile) + " and " + std::to_string(tiling.overlap));
+  }
+}
+
+void check_decode(const DecodeRequest& request, const ModelDescription& model) {
+  check_tiling(request.tiling);
+  const Latent& latent = request.latent;
   check_latent_size(latent.width, latent.height, latent.batch);
   const int64_t values = latent.batch * latent.channels * latent.height * latent.width;
   if (latent.channels != model.latent_channels || static_cast<int64_t>(latent.data.size()) != values) {

@@ -48,6 +48,8 @@ struct VaeConfig {
   int64_t latent_channels = 0, channels = 0;
   std::vector<int64_t> multipliers;  // of `channels`, by level
   int64_t res_blocks = 0;            // of an encoder level; a decoder level has one more
+  /// Pixels per latent cell along a side.
+  int64_t scale() const noexcept { return int64_t{1} << (multipliers.size() - 1); }
   Resolved<double> scale_factor;
 };
 

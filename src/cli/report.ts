@@ -62,6 +62,7 @@ export function runDocument(result: GenerationResult) {
       fileSha256: image.fileSha256,
       pixelSha256: image.pixelSha256,
       latentSha256: image.latentSha256,
+      retriedInFp32: image.retriedInFp32,
       parameters: image.infotext,
     })),
     ...(gridPath === undefined ? {} : { grid: gridPath }),
@@ -71,6 +72,10 @@ export function runDocument(result: GenerationResult) {
     timings: times,
     ...(profile === undefined ? {} : { profile }),
   };
+}
+
+function tilingText({ tiling }: PreparedRun['plan']): string {
+  return tiling === 'none' ? '' : `, decoded in tiles of ${tiling.tile} with an overlap of ${tiling.overlap}`;
 }
 
 /** What --dry-run prints: the plan as a whole, and whether it fits. */
@@ -113,7 +118,7 @@ export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>
     ['plan', planSha256],
     ['model', `${plan.model.name} (${plan.model.family}, ${plan.model.sha256.slice(0, 10)}) ${model}`],
     ['device', `${device.name} ${device.precision} (${device.isa})`],
-    ['size', `${plan.width}x${plan.height}, latent ${plan.latentWidth}x${plan.latentHeight}, tiling ${plan.tiling}`],
+    ['size', `${plan.width}x${plan.height}, latent ${plan.latentWidth}x${plan.latentHeight}${tilingText(plan)}`],
     ['prompt', `${describeParts(plan.prompt.parts, plan.textWindow)}: ${plan.prompt.text}`],
     [
       'negative',

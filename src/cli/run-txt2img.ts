@@ -47,6 +47,11 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
     const profile = flags.values.profile === true;
     const result = await runner.run(request, { ...settings, sink, profile, onEvent: progress?.onEvent });
     progress?.stop();
+    for (const { index, retriedInFp32 } of result.images) {
+      if (!retriedInFp32) continue;
+      const { precision } = result.prepared.plan.device;
+      warn(io, `picture ${index + 1}: the VAE's result in ${precision} was not finite; it was decoded again in fp32`);
+    }
     await printResult(result, flags, io);
   } finally {
     progress?.stop();

@@ -30,6 +30,7 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Size-2', 'height', number],
   ['Clip skip', 'clipSkip', number],
   ['RNG', 'rng', noise],
+  ['VAE tiling', 'vaeTiling', (value) => (value === 'on' || value === 'off' ? value : undefined)],
 ];
 
 /** Keys that say who and where, not what. */

@@ -1,7 +1,6 @@
 import { NativeError, toNativeError } from './errors.js';
 import type {
   Conditioning,
-  DecodedImage,
   DecodeRequest,
   EncodeTextRequest,
   Estimate,
@@ -16,6 +15,7 @@ import type {
   OpProfile,
   SampleRequest,
   StepEvent,
+  VaeImage,
 } from './types.js';
 
 export interface CallOptions {
@@ -142,7 +142,7 @@ export class Model {
   decode(
     request: DecodeRequest,
     { signal, onImage }: DecodeOptions = {},
-  ): Promise<{ images: DecodedImage[]; profile: OpProfile[] }> {
+  ): Promise<{ images: VaeImage[]; profile: OpProfile[] }> {
     return new Call(signal, onImage).run((onEvent) => this.#native.decode(request, onEvent));
   }
 

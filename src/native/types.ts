@@ -199,8 +199,16 @@ export interface Latent {
   readonly width: number;
 }
 
+/** Decoding in squares of `tile` latent cells that overlap by `overlap` or more. */
+export interface Tiling {
+  readonly tile: number;
+  readonly overlap: number;
+}
+
 export interface DecodeRequest {
   readonly latent: Latent;
+  /** Without it in one piece. */
+  readonly tiling?: Tiling;
   readonly profile?: boolean;
 }
 
@@ -211,6 +219,11 @@ export interface DecodedImage {
   readonly height: number;
 }
 
+export interface VaeImage extends DecodedImage {
+  /** The model's own precision gave a value that is not finite, and the picture was decoded again in fp32. */
+  readonly retriedInFp32: boolean;
+}
+
 export interface EstimateRequest {
   readonly latentWidth: number;
   readonly latentHeight: number;
@@ -219,6 +232,7 @@ export interface EstimateRequest {
   readonly uncondTokens: number;
   /** False when cfgScale is 1. */
   readonly useUncond: boolean;
+  readonly tiling?: Tiling;
 }
 
 export interface PartEstimate {
@@ -259,7 +273,7 @@ export interface NativeModel {
   decode(
     request: DecodeRequest,
     onImage?: (done: number) => void,
-  ): NativeJob<{ images: DecodedImage[]; profile: OpProfile[] }>;
+  ): NativeJob<{ images: VaeImage[]; profile: OpProfile[] }>;
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent; resolves when the worker is gone. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
-import type { DecodedImage, Latent, OpProfile, SampleRequest, TextInput } from '../native/types.js';
+import type { Latent, OpProfile, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
 
@@ -16,6 +16,8 @@ export interface GeneratedImage {
   readonly pixelSha256: string;
   /** Of the final latent [channels, height, width] as little-endian float32. */
   readonly latentSha256: string;
+  /** The VAE's result was not finite in the plan's precision, and the picture was decoded again in fp32. */
+  readonly retriedInFp32: boolean;
 }
 
 export interface ExecuteHooks {
@@ -119,21 +121,22 @@ function latentHash(latent: Latent, image: number): string {
   return sha256(endianness() === 'LE' ? bytes : Buffer.from(bytes).swap32());
 }
 
-function describeImage(index: number, seed: number, decoded: DecodedImage, latentSha256: string): GeneratedImage {
-  const { width, height, data: pixels } = decoded;
-  return { index, seed, width, height, pixels, pixelSha256: sha256(pixels), latentSha256 };
+function describeImage(index: number, seed: number, decoded: VaeImage, latentSha256: string): GeneratedImage {
+  const { width, height, data: pixels, retriedInFp32 } = decoded;
+  return { index, seed, width, height, pixels, pixelSha256: sha256(pixels), latentSha256, retriedInFp32 };
 }
 
 async function decode(
   seeds: readonly number[],
   latent: Latent,
+  { tiling }: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
 ): Promise<GeneratedImage[]> {
   const { state, model } = context;
   const done = state.view().imagesDone;
   const { images, profile } = await model.engine.decode(
-    { latent, profile: hooks.onProfile !== undefined },
+    { latent, ...(tiling === 'none' ? {} : { tiling }), profile: hooks.onProfile !== undefined },
     {
       signal: state.signal,
       onImage: (count) => {
@@ -168,6 +171,6 @@ export async function* executePlan(
     state.signal.throwIfAborted();
     state.beginBatch(index + 1);
     const latent = await hooks.time('sample', () => sample(seeds, prompts, plan, context, hooks));
-    yield await hooks.time('decode', () => decode(seeds, latent, context, hooks));
+    yield await hooks.time('decode', () => decode(seeds, latent, plan, context, hooks));
   }
 }

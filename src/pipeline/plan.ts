@@ -71,8 +71,8 @@ export const planSchema = z.strictObject({
     unetHeads: z.number().int(),
   }),
   device: z.strictObject({ name: z.string(), precision: z.enum(['fp32', 'bf16', 'fp16']) }),
-  /** How the picture is cut for decoding. */
-  tiling: z.literal('none'),
+  /** How the picture is cut for decoding, in latent cells. */
+  tiling: z.union([z.literal('none'), z.strictObject({ tile: side, overlap: side })]),
   width: side,
   height: side,
   latentWidth: side,

@@ -8,6 +8,7 @@ import { findSampler } from '../sampling/samplers.js';
 import { computeSigmas, findScheduler } from '../sampling/schedules.js';
 import { type GenerationPlan, PLAN_FORMAT } from './plan.js';
 import { planPrompts } from './prompts.js';
+import { chooseTiling } from './tiling.js';
 
 const NOISE_SOURCES: Readonly<Record<NoiseName, NoiseSource>> = { gpu: 'philox', cpu: 'torch-cpu' };
 
@@ -81,7 +82,7 @@ export function planTextToImage(
     kind: 'txt2img',
     model: planModel(context.model),
     device: { name: context.device.name, precision: context.device.precision },
-    tiling: 'none',
+    tiling: chooseTiling(request.vaeTiling, request, latentScale),
     width,
     height,
     latentWidth: width / latentScale,

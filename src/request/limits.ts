@@ -16,6 +16,7 @@ export const DEFAULTS = {
   batchSize: 1,
   clipSkip: 1,
   rng: 'gpu',
+  vaeTiling: 'auto',
   grid: false,
   format: 'png',
   quality: 80,
@@ -50,6 +51,10 @@ export type NoiseName = (typeof NOISE_NAMES)[number];
 /** What a prompt's weights do, by the webui's names: text, nothing, weights with the mean restored, or without. */
 export const EMPHASIS_NAMES = ['None', 'Ignore', 'Original', 'No norm'] as const;
 export type EmphasisName = (typeof EMPHASIS_NAMES)[number];
+
+/** Whether pictures are decoded in tiles; auto: large ones. */
+export const VAE_TILING_NAMES = ['auto', 'on', 'off'] as const;
+export type VaeTilingName = (typeof VAE_TILING_NAMES)[number];
 
 /** File formats of pictures. */
 export const FORMAT_NAMES = ['png', 'jpeg', 'webp', 'avif'] as const;

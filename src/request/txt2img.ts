@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type FieldNaming, parseWith } from './describe.js';
-import { DEFAULTS, FORMAT_NAMES, LIMITS, NOISE_NAMES } from './limits.js';
+import { DEFAULTS, FORMAT_NAMES, LIMITS, NOISE_NAMES, VAE_TILING_NAMES } from './limits.js';
 
 function whole(range: { readonly min: number; readonly max: number }, what = 'a whole number') {
   return z.number().int().min(range.min).max(range.max).describe(`${what} from ${range.min} to ${range.max}`);
@@ -56,6 +56,10 @@ export const textToImageSchema = z.strictObject({
     .enum(NOISE_NAMES)
     .describe(`one of ${NOISE_NAMES.join(', ')}`)
     .default(DEFAULTS.rng),
+  vaeTiling: z
+    .enum(VAE_TILING_NAMES)
+    .describe(`one of ${VAE_TILING_NAMES.join(', ')}`)
+    .default(DEFAULTS.vaeTiling),
   grid: z.boolean().describe('true or false').default(DEFAULTS.grid),
   format: z
     .enum(FORMAT_NAMES)

@@ -6,6 +6,7 @@ import { makeGrid } from '../image/grid.js';
 import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
+import { tilingToTell } from '../pipeline/tiling.js';
 import type { TextToImageRequest } from '../request/txt2img.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
 import type { EncodedPicture, PictureSink } from './picture-sink.js';
@@ -65,7 +66,7 @@ function extras(plan: GenerationPlan): [string, InfotextValue][] {
     ['Old prompt editing timelines', plan.oldPromptSchedules ? true : undefined],
     ['Device', plan.device.name],
     ['Precision', plan.device.precision],
-    ['VAE tiling', plan.tiling === 'none' ? undefined : plan.tiling],
+    ['VAE tiling', tilingToTell(plan.tiling, plan)],
   ];
 }
 

@@ -94,6 +94,7 @@ function estimateRun(
     batch: plan.batches[0]?.length ?? 1,
     condTokens,
     uncondTokens: negative === null ? condTokens : chunkCount([negative]) * plan.textWindow,
+    ...(plan.tiling === 'none' ? {} : { tiling: plan.tiling }),
     useUncond: negative !== null,
   });
   const memory = {

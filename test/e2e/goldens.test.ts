@@ -33,6 +33,7 @@ const CASES: Record<string, TextToImageInput> = {
   'no guidance': { ...BASE, cfgScale: 1 },
   'clip skip': { ...BASE, clipSkip: 2 },
   'one step': { ...BASE, steps: 1 },
+  'in tiles': { ...BASE, width: 600, height: 32, vaeTiling: 'on' },
   'batch of three': { ...BASE, sampler: 'Euler a', batchSize: 3 },
 };
 for (const sampler of ['Euler', 'Euler a', 'Heun', 'DPM++ 2M', 'DPM++ 2S a', 'LMS', 'DPM2', 'DPM2 a']) {
@@ -47,18 +48,13 @@ const provider = new CachedModelProvider();
 const runner = new ProcessingRunner({ provider, options: new OptionStore() });
 let model: string;
 
+function settings(device: string, threads: number) {
+  const facts = { model, modelsDirs: [], cwd: '/', overrides: {} };
+  return { commandOptions: { ...facts, device, precision: 'fp32', threads } };
+}
+
 async function generate(input: TextToImageInput, threads = 2, device = 'reference'): Promise<Golden> {
-  const { images } = await runner.run(input, {
-    commandOptions: {
-      model,
-      modelsDirs: [],
-      cwd: '/',
-      device,
-      precision: 'fp32',
-      threads,
-      overrides: {},
-    },
-  });
+  const { images } = await runner.run(input, settings(device, threads));
   return {
     latents: images.map(({ latentSha256 }) => latentSha256),
     pixels: images.map(({ pixelSha256 }) => pixelSha256),
@@ -105,6 +101,19 @@ describe('goldens', () => {
   });
 });
 
+describe('tiles', () => {
+  it('leave the latent and change the pixels little', async () => {
+    const run = (vaeTiling: 'on' | 'off') =>
+      runner.run({ ...BASE, ...CASES['in tiles'], vaeTiling }, settings('reference', 2));
+    const [tiled, whole] = [(await run('on')).images[0], (await run('off')).images[0]];
+    expect(tiled?.latentSha256).toBe(whole?.latentSha256);
+    expect(tiled?.pixelSha256).not.toBe(whole?.pixelSha256);
+    // Norms and attention see a tile instead of the picture; on random weights that is worth a few levels of 255.
+    const differences = [...(tiled?.pixels ?? [])].map((value, i) => Math.abs(value - (whole?.pixels[i] ?? 0)));
+    expect(differences.reduce((sum, value) => sum + value, 0) / differences.length).toBeLessThan(8);
+  });
+});
+
 describe('the same bytes', () => {
   it('whether a picture is made in a batch, in a count, or alone', async () => {
     const batch = await generate({ ...BASE, sampler: 'Euler a', batchSize: 3 });
@@ -126,6 +135,7 @@ describe('the same bytes', () => {
   it.each([1, 2, 3])('on the cpu device with %i threads', async (threads) => {
     for (const name of [
       'noise gpu',
+      'in tiles',
       'odd size',
       'two chunks against one',
       'no guidance',

@@ -185,7 +185,7 @@ TEST(config_settings_change_the_picture) {
                    sample(*file.open({.prediction_type = PredictionType::kVPrediction}), tiny_request()).data));
   CHECK(!same_bits(plain.data, sample(*file.open({.unet_heads = 4}), tiny_request()).data));
   const auto decoded = [&](double scale) {
-    return file.open({.scale_factor = scale})->decode(plain, {}, nullptr)[0].rgb;
+    return file.open({.scale_factor = scale})->decode({plain}, {}, nullptr)[0].rgb;
   };
   CHECK(decoded(0.18215) != decoded(0.9));
 }

@@ -99,12 +99,12 @@ TEST(engine_threads_change_no_byte) {
   request.seeds = {1, 2};
   const Latent latent = sample(*one, request);
   const Floats text = encode(*one, {chunk_of(1), chunk_of(2)}).data;
-  const auto rgb = one->decode(latent, {}, nullptr)[1].rgb;
+  const auto rgb = one->decode({latent}, {}, nullptr)[1].rgb;
   for (const int threads : {2, 3, 8}) {
     const auto many = file.open({}, threads);
     CHECK_MSG(same_bits(sample(*many, request).data, latent.data), threads << " threads");
     CHECK_MSG(same_bits(encode(*many, {chunk_of(1), chunk_of(2)}).data, text), threads << " threads");
-    CHECK_MSG(many->decode(latent, {}, nullptr)[1].rgb == rgb, threads << " threads");
+    CHECK_MSG(many->decode({latent}, {}, nullptr)[1].rgb == rgb, threads << " threads");
   }
 }
 
@@ -116,12 +116,12 @@ TEST(engine_batch_position_changes_no_byte) {
     request.seeds = {5, 6, 7};
     const Latent batch = sample(*engine, request);
     CHECK(batch.batch == 3 && batch.channels == 4 && batch.height == 3 && batch.width == 5);
-    const std::vector<sdgen::Image> images = engine->decode(batch, {}, nullptr);
+    const std::vector<sdgen::Image> images = engine->decode({batch}, {}, nullptr);
     for (int64_t i = 0; i < 3; ++i) {
       request.seeds = {static_cast<uint64_t>(5 + i)};
       const Latent alone = sample(*engine, request);
       CHECK_MSG(same_bits(alone.data, image_of(batch, i)), sampler << ", image " << i);
-      CHECK(engine->decode(alone, {}, nullptr)[0].rgb == images[static_cast<size_t>(i)].rgb);
+      CHECK(engine->decode({alone}, {}, nullptr)[0].rgb == images[static_cast<size_t>(i)].rgb);
     }
     CHECK(!same_bits(image_of(batch, 0), image_of(batch, 1)));
   }
@@ -228,7 +228,7 @@ TEST(engine_cancels_before_and_during) {
   CHECK_THROWS(engine->load(cancelled, nullptr), ErrorCode::kCancelled, what);
   CHECK_THROWS(encode(*engine, {chunk_of(1)}, 1, cancelled), ErrorCode::kCancelled, what);
   CHECK_THROWS(engine->sample(tiny_request(), cancelled, nullptr), ErrorCode::kCancelled, what);
-  CHECK_THROWS(engine->decode(latent, cancelled, nullptr), ErrorCode::kCancelled, what);
+  CHECK_THROWS(engine->decode({latent}, cancelled, nullptr), ErrorCode::kCancelled, what);
 
   std::atomic<bool> flag = false;
   int steps = 0;
@@ -238,7 +238,7 @@ TEST(engine_cancels_before_and_during) {
   flag = false;
   int images = 0;
   const Latent three{Floats(180, 0.5f), 3, 4, 3, 5};
-  CHECK_THROWS(engine->decode(three, {.cancel = &flag}, [&](int) { flag = ++images == 1; }), ErrorCode::kCancelled,
+  CHECK_THROWS(engine->decode({three}, {.cancel = &flag}, [&](int) { flag = ++images == 1; }), ErrorCode::kCancelled,
                what);
   CHECK(images == 1);
   flag = false;
@@ -264,13 +264,13 @@ TEST(engine_names_the_part_that_is_not_finite) {
     CHECK_MSG(has(what, "text encoder"), what);
     CHECK_THROWS(sample(*unet.open(), tiny_request()), ErrorCode::kNonFinite, what);
     CHECK_MSG(has(what, "UNet") && has(what, "step 1 "), what);
-    CHECK_THROWS(vae.open()->decode(latent, {}, nullptr), ErrorCode::kNonFinite, what);
+    CHECK_THROWS(vae.open()->decode({latent}, {}, nullptr), ErrorCode::kNonFinite, what);
     CHECK_MSG(has(what, "VAE") && has(what, "image 1"), what);
-    CHECK(text.open()->decode(latent, {}, nullptr).size() == 2);  // a bad part is no other's trouble
+    CHECK(text.open()->decode({latent}, {}, nullptr).size() == 2);  // a bad part is no other's trouble
   }
   Latent second = latent;
   second.data[70] = nan;
-  CHECK_THROWS(TinyFile().open()->decode(second, {}, nullptr), ErrorCode::kNonFinite, what);
+  CHECK_THROWS(TinyFile().open()->decode({second}, {}, nullptr), ErrorCode::kNonFinite, what);
   CHECK_MSG(has(what, "VAE") && has(what, "image 2"), what);
 }
 
@@ -328,8 +328,8 @@ TEST(engine_refuses_impossible_requests) {
   CHECK_THROWS(encode(*engine, {odd}), ErrorCode::kInvalidArgument, what);
   odd.weights.pop_back();
   CHECK_THROWS(encode(*engine, {odd}), ErrorCode::kInvalidArgument, what);
-  CHECK_THROWS(engine->decode({Floats(60), 1, 3, 4, 5}, {}, nullptr), ErrorCode::kInvalidArgument, what);
-  CHECK_THROWS(engine->decode({Floats(59), 1, 4, 3, 5}, {}, nullptr), ErrorCode::kInvalidArgument, what);
+  CHECK_THROWS(engine->decode({{Floats(60), 1, 3, 4, 5}}, {}, nullptr), ErrorCode::kInvalidArgument, what);
+  CHECK_THROWS(engine->decode({{Floats(59), 1, 4, 3, 5}}, {}, nullptr), ErrorCode::kInvalidArgument, what);
 }
 
 TEST(engine_refuses_devices_that_are_not_built) {

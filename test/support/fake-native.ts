@@ -37,6 +37,8 @@ export interface FakeBehaviour {
   readonly peakBytes?: number;
   /** The call that fails, and how. */
   readonly fail?: { readonly at: 'open' | 'load' | 'encode' | 'sample' | 'decode'; readonly code: NativeErrorCode };
+  /** The VAE fails in its own precision. */
+  readonly retries?: boolean;
   /** Called after every step, before the next. */
   readonly onStep?: (step: number) => void;
 }
@@ -212,7 +214,7 @@ class FakeModel implements NativeModel {
             for (let c = 0; c < 3; c += 1) pixels[(y * w + x) * 3 + c] = ((at(y, x, c) + 1) / 2) * 255;
           }
         }
-        images.push({ data: pixels, width: w, height: h });
+        images.push({ data: pixels, width: w, height: h, retriedInFp32: this.behaviour.retries === true });
         onImage?.(i + 1);
       }
       return { images, profile: profileRow('vae', request.profile) };

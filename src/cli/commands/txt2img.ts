@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { DEFAULTS, DEVICE_NAMES, FORMAT_NAMES, LIMITS, PRECISION_NAMES } from '../../request/limits.js';
+import {
+  DEFAULTS,
+  DEVICE_NAMES,
+  FORMAT_NAMES,
+  LIMITS,
+  PRECISION_NAMES,
+  VAE_TILING_NAMES,
+} from '../../request/limits.js';
 import { builtSamplers } from '../../sampling/samplers.js';
 import { builtSchedulers } from '../../sampling/schedules.js';
 import { readFlags } from '../flags.js';
@@ -46,6 +53,13 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(numberFlag('--count <n>', 'batches', DEFAULTS.count))
     .addOption(numberFlag('--batch-size <n>', 'pictures made at once', DEFAULTS.batchSize))
     .addOption(numberFlag('--clip-skip <n>', 'text encoder layers from the end, 1 = the last', DEFAULTS.clipSkip))
+    .addOption(
+      textFlag(
+        '--vae-tiling <when>',
+        `decode in tiles: ${VAE_TILING_NAMES.join(', ')} (large pictures)`,
+        DEFAULTS.vaeTiling,
+      ),
+    )
     .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
     .optionsGroup('Model and machine:')
     .addOption(textFlag('-m, --model <file|name>', "a .safetensors file, or a file's stem in a models folder"))

@@ -101,6 +101,18 @@ describe('txt2img', () => {
     expect(document.profile.map((row: { part: string }) => row.part).sort()).toEqual(['text', 'unet', 'vae']);
   });
 
+  it('says when a picture had to be decoded again in fp32', async () => {
+    const again = await box.run([...base, '--json', '-q'], { addon: createFakeEngine({ retries: true }).addon });
+    expect(again.code).toBe(0);
+    expect(again.err).toContain(
+      "warning: picture 1: the VAE's result in fp32 was not finite; it was decoded again in fp32",
+    );
+    expect(JSON.parse(again.out).files[0].retriedInFp32).toBe(true);
+    const plain = await box.run([...base, '--json', '-q', '--force'], { addon: createFakeEngine().addon });
+    expect(plain.err).not.toContain('decoded again');
+    expect(JSON.parse(plain.out).files[0].retriedInFp32).toBe(false);
+  });
+
   it('prints the profile as a table on stderr', async () => {
     const { out, err } = await box.run([...base, '--profile', '-q'], { addon: createFakeEngine().addon });
     expect(out).toBe('outputs/00001-7.png\n');

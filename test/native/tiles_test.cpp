@@ -1,0 +1,169 @@
+// Decoding in tiles: cuts that cover, blends that keep what agrees, seams that do not show, and the retry in float32.
+#include <algorithm>
+#include <cmath>
+
+#include "engine/decode_run.h"
+#include "engine/tiles.h"
+#include "tiny_model.h"
+
+using namespace sdgen;
+using namespace sdgen_test;
+
+namespace {
+
+/// The tiny VAE on the reference backend, from a file in memory.
+ModelRunner runner_of(const TinyFile& file) {
+  const auto store = open_bytes(safetensors_bytes(file.tensors, file.metadata));
+  return {store, identify(*store).index, make_reference_backend({2})};
+}
+
+Latent smooth_latent(int64_t height, int64_t width) {
+  Latent latent{Floats(static_cast<size_t>(4 * height * width)), 1, 4, height, width};
+  for (int64_t c = 0; c < 4; ++c) {
+    for (int64_t y = 0; y < height; ++y) {
+      for (int64_t x = 0; x < width; ++x) {
+        // A triangle wave a channel: structure everywhere, no libm.
+        const int64_t phase = (3 * x + (c + 1) * y + 11 * c) % 64;
+        latent.data[static_cast<size_t>((c * height + y) * width + x)] = 0.05f * static_cast<float>(std::abs(phase - 32) - 16);
+      }
+    }
+  }
+  return latent;
+}
+
+std::vector<uint8_t> decoded(ModelRunner& runner, const Latent& latent, const Tiling& tiling) {
+  return run_decode(runner, {}, tiny_config().vae, {latent, tiling}, {}, nullptr)[0].rgb;
+}
+
+}  // namespace
+
+TEST(tiles_cover_a_side_evenly_and_blend_inside_both_neighbours) {
+  for (const auto& [piece, overlap] : {std::pair<int64_t, int64_t>{64, 16}, {16, 4}, {17, 4}, {4, 1}, {9, 2}}) {
+    for (int64_t length = 1; length <= 4 * piece; ++length) {
+      const Cut cut = cut_side(length, piece, overlap);
+      const std::string what = std::to_string(length) + " by " + std::to_string(piece) + ", " + std::to_string(overlap);
+      CHECK_MSG(cut.size == std::min(length, piece), what);
+      CHECK_MSG(cut.starts.front() == 0 && cut.starts.back() + cut.size == length, what);
+      CHECK_MSG(cut.blends.size() + 1 == cut.starts.size(), what);
+      for (size_t i = 0; i < cut.blends.size(); ++i) {
+        CHECK_MSG(cut.starts[i] < cut.starts[i + 1], what);
+        CHECK_MSG(cut.starts[i + 1] <= cut.blends[i] && cut.blends[i] + overlap <= cut.starts[i] + piece, what);
+        CHECK_MSG(i == 0 || cut.blends[i - 1] + overlap <= cut.blends[i], what << ": three pieces in one place");
+      }
+      // One piece fewer would not reach: nothing is computed in vain.
+      const auto fewer = static_cast<int64_t>(cut.starts.size()) - 1;
+      CHECK_MSG(fewer == 0 || fewer * piece - (fewer - 1) * overlap < length, what);
+    }
+  }
+}
+
+TEST(tiles_that_agree_blend_to_themselves) {
+  const Floats signal = Numbers(5).values(100 * 3);
+  const Cut cut = cut_side(50, 16, 4);
+  Floats whole(signal.size(), 7.0f);
+  const std::vector<Blend> blends = blends_of(cut, 4, 2);
+  CHECK(blends.size() > 3);
+  for (size_t i = 0; i < blends.size(); ++i) blend_into(whole.data(), signal.data() + cut.starts[i] * 2 * 3, blends[i], 3);
+  CHECK(same_bits(whole, signal));
+}
+
+TEST(tiles_blend_by_the_written_weights) {
+  // Two pieces of 8 that overlap by 2: zeros, then ones.
+  const Cut cut = cut_side(14, 8, 2);
+  const std::vector<Blend> blends = blends_of(cut, 2, 1);
+  Floats whole(14, -1.0f);
+  const Floats zeros(8, 0.0f), ones(8, 1.0f);
+  blend_into(whole.data(), zeros.data(), blends[0], 1);
+  blend_into(whole.data(), ones.data(), blends[1], 1);
+  CHECK((whole == Floats{0, 0, 0, 0, 0, 0, 0.25f, 0.75f, 1, 1, 1, 1, 1, 1}));
+}
+
+TEST(tiles_show_no_seams) {
+  ModelRunner runner = runner_of(TinyFile());
+  const Latent latent = smooth_latent(40, 52);
+  const Tiling tiling{24, 6};
+  const std::vector<uint8_t> whole = decoded(runner, latent, {}), tiled = decoded(runner, latent, tiling);
+  CHECK(whole.size() == tiled.size() && whole != tiled);
+  const int64_t scale = tiny_config().vae.scale(), width = 52 * scale, height = 40 * scale;
+  // GroupNorm and attention see a tile instead of the picture, so that tiles differ from the whole everywhere; a seam is
+  // where that difference jumps. Blending over 12 pixels lets it jump by no more than 1/12 of a tile's own difference,
+  // beside the steps of 8 bits: a step is at most that much steeper than the picture's own largest.
+  int64_t largest_error = 0;
+  double error_sum = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const int64_t error = std::abs(int64_t{whole[i]} - int64_t{tiled[i]});
+    largest_error = std::max(largest_error, error);
+    error_sum += static_cast<double>(error);
+  }
+  const auto steepest = [&](bool at_seams) {
+    const Cut columns = cut_side(52, tiling.tile, tiling.overlap);
+    int64_t jump = 0;
+    for (int64_t y = 0; y < height; ++y) {
+      for (int64_t x = 1; x < width; ++x) {
+        const bool in_blend = std::any_of(columns.blends.begin(), columns.blends.end(), [&](int64_t from) {
+          return x >= from * scale && x <= (from + tiling.overlap) * scale;
+        });
+        if (in_blend != at_seams) continue;
+        for (int64_t c = 0; c < 3; ++c) {
+          const auto at = static_cast<size_t>((y * width + x) * 3 + c);
+          const auto slope = [&](const std::vector<uint8_t>& rgb) { return int64_t{rgb[at]} - int64_t{rgb[at - 3]}; };
+          jump = std::max<int64_t>(jump, std::abs(slope(tiled) - slope(whole)));
+        }
+      }
+    }
+    return jump;
+  };
+  const int64_t blend_pixels = tiling.overlap * scale;
+  CHECK_MSG(steepest(true) <= steepest(false) + 2 * largest_error / blend_pixels + 2,
+            steepest(true) << " at seams, " << steepest(false) << " elsewhere, largest error " << largest_error);
+  CHECK_MSG(error_sum / static_cast<double>(whole.size()) < 12, "mean error " << error_sum / static_cast<double>(whole.size()));
+  CHECK(decoded(runner, latent, tiling) == tiled);
+}
+
+TEST(tiles_as_large_as_the_picture_are_the_picture) {
+  ModelRunner runner = runner_of(TinyFile());
+  const Latent latent = smooth_latent(7, 9);
+  CHECK(decoded(runner, latent, {12, 3}) == decoded(runner, latent, {}));
+}
+
+TEST(tiles_need_less_memory_and_the_estimate_knows) {
+  const auto engine = TinyFile().open();
+  EstimateRequest request{.latent_width = 64, .latent_height = 48};
+  const Estimate whole = engine->estimate(request);
+  request.tiling = {16, 4};
+  const Estimate tiled = engine->estimate(request);
+  CHECK(tiled.vae.arena_bytes * 8 < whole.vae.arena_bytes);
+  CHECK(tiled.vae.flops > whole.vae.flops * 0.5);
+  std::string what;
+  for (const Tiling& bad : {Tiling{3, 1}, {16, 0}, {16, 5}, {-4, 1}}) {
+    request.tiling = bad;
+    CHECK_THROWS(engine->estimate(request), ErrorCode::kInvalidArgument, what);
+    CHECK_THROWS(engine->decode({smooth_latent(3, 5), bad}, {}, nullptr), ErrorCode::kInvalidArgument, what);
+  }
+}
+
+TEST(decode_that_is_not_finite_is_made_again_in_float32) {
+  TinyFile broken;
+  broken.plant("vae.decoder.conv_in.bias", std::numeric_limits<float>::quiet_NaN());
+  ModelRunner bad = runner_of(broken), good = runner_of(TinyFile());
+  Latent latent = smooth_latent(5, 7);
+  latent.data.insert(latent.data.end(), latent.data.begin(), latent.data.end());
+  latent.batch = 2;
+  const VaeConfig vae = tiny_config().vae;
+  int made = 0;
+  const ExactRunner exact = [&] {
+    ++made;
+    return runner_of(TinyFile());
+  };
+  for (const Tiling& tiling : {Tiling{}, Tiling{4, 1}}) {
+    made = 0;
+    const std::vector<Image> images = run_decode(bad, exact, vae, {latent, tiling}, {}, nullptr);
+    const std::vector<Image> expected = run_decode(good, {}, vae, {latent, tiling}, {}, nullptr);
+    CHECK(images.size() == 2 && made == 1);
+    for (size_t i = 0; i < 2; ++i) CHECK(images[i].retried_in_fp32 && images[i].rgb == expected[i].rgb && !expected[i].retried_in_fp32);
+  }
+  std::string what;
+  CHECK_THROWS(run_decode(bad, {}, vae, {latent}, {}, nullptr), ErrorCode::kNonFinite, what);
+  const ExactRunner bad_too = [&] { return runner_of(broken); };
+  CHECK_THROWS(run_decode(bad, bad_too, vae, {latent}, {}, nullptr), ErrorCode::kNonFinite, what);
+}
