@@ -267,6 +267,30 @@ DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& mod
   return {std::move(read), read_tiling(request["tiling"])};
 }
 
+bench::Options read_bench_options(Napi::Value value) {
+  const Argument options(value, "");
+  bench::Options read;
+  const auto list = [&](const char* field) {
+    std::vector<std::string> items;
+    if (options[field].given()) {
+      for (const Argument& item : options[field].elements(16)) items.push_back(item.text());
+    }
+    return items;
+  };
+  read.arch = options["arch"].text();
+  if (options["model"].given()) read.model = options["model"].text();
+  read.parts = list("parts");
+  read.precisions = list("precisions");
+  read.width = options["width"].integer(8, 8 * kLargestSide);
+  read.height = options["height"].integer(8, 8 * kLargestSide);
+  read.batch = options["batch"].integer(1, kLargestBatch);
+  read.device = options["device"].text();
+  read.threads = static_cast<int>(options["threads"].integer(0, 1024));
+  read.repeat = static_cast<int>(options["repeat"].integer(1, 1000));
+  read.op_shapes = options["opShapes"].boolean();
+  return read;
+}
+
 bool read_profile(Napi::Value request) {
   const Argument profile = Argument(request, "")["profile"];
   return profile.given() && profile.boolean();

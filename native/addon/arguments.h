@@ -4,6 +4,7 @@
 #include <array>
 
 #include "addon/errors.h"
+#include "bench/bench.h"
 
 namespace sdgen::addon {
 
@@ -17,6 +18,7 @@ EstimateRequest read_estimate_request(Napi::Value value);
 TextRequest read_text_request(Napi::Value value, const ModelDescription& model);
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
+bench::Options read_bench_options(Napi::Value value);
 /// The optional `profile` of a request.
 bool read_profile(Napi::Value request);
 /// An optional listener: an empty function when it is undefined.

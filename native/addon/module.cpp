@@ -1,5 +1,6 @@
 #include "addon/module.h"
 
+#include "addon/bench_call.h"
 #include "addon/model_object.h"
 #include "addon/results.h"
 
@@ -113,6 +114,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                           {"families", js(family_ids())}});
       });
     }, "capabilities"));
+    exports.Set("bench", Napi::Function::New(env, start_bench, "bench"));
     exports.Set("openModel", Napi::Function::New(env, ModelObject::open, "openModel"));
     return exports;
   });

@@ -84,9 +84,11 @@ class Bench {
     check_options(options_, config);
     std::vector<std::string> parts = options_.parts;
     if (parts.empty()) parts.assign(std::begin(kParts), std::end(kParts));
+    const std::vector<std::string> wanted = precisions();
+    if (wanted.empty()) check_device(device(), "fp32");  // unknown: refused by name
     step("peaks");
     meter_.sample_all(kPeakSeconds);
-    for (const std::string& precision : precisions()) {
+    for (const std::string& precision : wanted) {
       backend_ = open(precision);
       if (!options_.ops.empty()) {
         for (const std::string& op : options_.ops) time_op({op, 1, adapted(op_program(op))}, "op", precision);
@@ -106,9 +108,26 @@ class Bench {
     if (progress_) progress_(what);
   }
 
-  std::vector<std::string> precisions() const { return options_.precisions.empty() ? std::vector<std::string>{"fp32"} : options_.precisions; }
+  /// "auto" is the best that this build has.
+  std::string device() const {
+    const std::vector<BackendInfo> infos = backend_infos();
+    if (options_.device != "auto") return options_.device;
+    const bool has_cpu = std::any_of(infos.begin(), infos.end(), [](const BackendInfo& info) { return info.name == "cpu"; });
+    return has_cpu ? "cpu" : infos.at(0).name;
+  }
+  /// Those asked for, or all that the device has here; one that it has not is refused before anything is measured.
+  std::vector<std::string> precisions() const {
+    std::vector<std::string> wanted = options_.precisions;
+    if (wanted.empty()) {
+      for (const BackendInfo& info : backend_infos()) {
+        if (info.name == device()) wanted = info.precisions;
+      }
+    }
+    for (const std::string& precision : wanted) check_device(device(), precision);
+    return wanted;
+  }
   std::unique_ptr<Backend> open(const std::string& precision) const {
-    return make_backend(options_.device == "auto" ? "reference" : options_.device, {threads_, precision});
+    return make_backend(device(), {threads_, precision});
   }
   Program adapted(Program program) const {
     backend_->adapt(program);

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../context/version.js';
 import { UsageError } from '../request/errors.js';
+import { addBench } from './commands/bench.js';
 import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
 import { addDoctor } from './commands/doctor.js';
@@ -43,6 +44,7 @@ function buildProgram(io: Io, finish: Finish): Command {
   addInfo(program, io, finish);
   addModels(program, io, finish);
   addDoctor(program, io, finish);
+  addBench(program, io, finish);
   addConfig(program, io, finish);
   addCompletion(program, io, finish);
   return program;

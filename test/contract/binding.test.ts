@@ -43,9 +43,14 @@ function startedSample(on: NativeModel, request: SampleRequest) {
 }
 
 describe('the exports', () => {
-  it('are three functions', () => {
+  it('are four functions', () => {
     const functions = Object.entries(addon).map(([name, value]) => `${name}/${typeof value}`);
-    expect(functions.sort()).toEqual(['capabilities/function', 'openModel/function', 'version/function']);
+    expect(functions.sort()).toEqual([
+      'bench/function',
+      'capabilities/function',
+      'openModel/function',
+      'version/function',
+    ]);
     expect(addon.version()).toMatch(/^\d+\.\d+\.\d+/);
   });
 

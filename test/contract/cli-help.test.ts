@@ -13,6 +13,7 @@ const COMMANDS = [
   ['models', 'list'],
   ['models', 'inspect'],
   ['doctor'],
+  ['bench'],
   ['config'],
   ['config', 'list'],
   ['config', 'get'],

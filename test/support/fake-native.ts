@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NativeError } from '../../src/native/errors.js';
 import type {
+  BenchOptions,
   Capabilities,
   Conditioning,
   EncodeTextRequest,
@@ -26,6 +27,7 @@ export interface FakeEngine {
   readonly opened: OpenOptions[];
   readonly samples: SampleRequest[];
   readonly encodes: EncodeTextRequest[];
+  readonly benches: BenchOptions[];
   loads: number;
   closes: number;
 }
@@ -250,11 +252,16 @@ export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
     opened: [],
     samples: [],
     encodes: [],
+    benches: [],
     loads: 0,
     closes: 0,
     addon: {
       version: () => capabilities.version,
       capabilities: () => capabilities,
+      bench: (options) => {
+        engine.benches.push(options);
+        return { promise: Promise.resolve({ text: 'unet 1 s\n', json: '{"parts": []}\n' }), cancel: () => undefined };
+      },
       openModel: async (options) => {
         engine.opened.push(options);
         const file = await readFile(options.path);

@@ -17,6 +17,7 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
   return {
     version: refuse,
     capabilities: refuse,
+    bench: refuse,
     openModel: async () => ({ ...model, decode: refuse, close: async () => undefined, ...methods }),
   };
 }

@@ -32,6 +32,7 @@ describe('parseTextToImage', () => {
       batchSize: 1,
       clipSkip: 1,
       rng: 'gpu',
+      vaeTiling: 'auto',
       grid: false,
       format: 'png',
       quality: 80,

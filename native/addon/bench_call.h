@@ -1,0 +1,9 @@
+#pragma once
+#include "addon/errors.h"
+
+namespace sdgen::addon {
+
+/// bench(options): {promise of {text, json}, cancel}. On a thread of its own; no model is needed.
+Napi::Value start_bench(const Napi::CallbackInfo& info);
+
+}  // namespace sdgen::addon
