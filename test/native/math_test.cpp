@@ -153,6 +153,7 @@ TEST(math_nan_stays_nan) {
     const double wide = math::double_of(0x7ff0000000000001u | (static_cast<uint64_t>(payload) << 32) | payload);
     CHECK(std::isnan(math::exp_f64(wide)) && std::isnan(math::log_f64(wide)) && std::isnan(math::tanh_f64(wide)));
     CHECK(std::isnan(math::sin_f64(wide)) && std::isnan(math::cos_f64(wide)));
+    CHECK(std::isnan(math::expm1_f64(wide)) && std::isnan(math::atan_f64(wide)));
   }
 }
 
@@ -175,6 +176,10 @@ TEST(math_double_error) {
   const auto tanh_wide = [](double x) { return math::tanh_f64(x); };
   const auto log_exact = [](long double x) { return std::log(x); };
   const auto tanh_exact = [](long double x) { return std::tanh(x); };
+  const auto expm1_wide = [](double x) { return math::expm1_f64(x); };
+  const auto expm1_exact = [](long double x) { return std::expm1(x); };
+  const auto atan_wide = [](double x) { return math::atan_f64(x); };
+  const auto atan_exact = [](long double x) { return std::atan(x); };
   check_worst("exp", sweep_linear(exp_wide, exp_exact, -744.9, 709.7, 300001), 1.0);
   check_worst("exp", sweep_linear(exp_wide, exp_exact, -1.0, 1.0, 300001), 1.0);
   check_worst("log", sweep_linear(log_wide, log_exact, 1e-9, 4.0, 300001), 1.0);
@@ -187,6 +192,10 @@ TEST(math_double_error) {
   check_worst("cos", sweep_linear(cos_wide, cos_exact, -1e5, 1e5, 300001), 1.0);
   check_worst("tanh", sweep_linear(tanh_wide, tanh_exact, -25.0, 25.0, 300001), 2.0);
   check_worst("tanh", sweep_linear(tanh_wide, tanh_exact, -1.0, 1.0, 300001), 2.0);
+  check_worst("expm1", sweep_linear(expm1_wide, expm1_exact, -30.0, 30.0, 300001), 8.0);
+  check_worst("expm1", sweep_linear(expm1_wide, expm1_exact, -1e-5, 1e-5, 300001), 8.0);
+  check_worst("atan", sweep_linear(atan_wide, atan_exact, -2.0, 2.0, 300001), 6.0);
+  check_worst("atan", sweep_linear(atan_wide, atan_exact, -1e5, 1e5, 300001), 6.0);
 }
 
 TEST(math_sin_cos_next_to_multiples_of_half_pi) {
@@ -212,6 +221,8 @@ TEST(math_double_edges) {
     CHECK(std::isnan(math::sin_f64(outside)) && std::isnan(math::cos_f64(outside)));
   }
   CHECK(math::tanh_f64(0.0) == 0.0 && math::tanh_f64(kInf64) == 1.0 && math::tanh_f64(-kInf64) == -1.0);
+  CHECK(math::atan_f64(0.0) == 0.0 && math::atan_f64(kInf64) == 0x1.921fb54442d18p+0 && math::atan_f64(-1.5) == -math::atan_f64(1.5));
+  CHECK(math::expm1_f64(0.0) == 0.0 && math::expm1_f64(-kInf64) == -1.0 && math::expm1_f64(kInf64) == kInf64);
   CHECK(math::tanh_f64(400.0) == 1.0 && math::tanh_f64(-0.7) == -math::tanh_f64(0.7));
 }
 
