@@ -14,6 +14,7 @@ constexpr int64_t kLargestSide = 1 << 20;  // of a latent; products of sides, ba
 constexpr uint32_t kLargestBatch = 4096;
 constexpr int64_t kMostTokens = 1 << 16;
 constexpr uint32_t kMostPrompts = 1 << 16;  // texts, parts, stages, evaluations
+constexpr std::array kUniPcVariants{"bh1", "bh2"};
 constexpr int64_t kLargestSeed = (int64_t{1} << 53) - 1;
 
 /// A JavaScript value and the name it has in errors.
@@ -162,6 +163,26 @@ std::vector<PromptStage> read_stages(const Argument& stages, int64_t conditionin
   return read;
 }
 
+std::vector<uint64_t> read_seeds(const Argument& seeds) {
+  std::vector<uint64_t> read;
+  for (const Argument& seed : seeds.elements(kLargestBatch)) read.push_back(static_cast<uint64_t>(seed.integer(0, kLargestSeed)));
+  return read;
+}
+
+/// What changes the start's noise, and where later draws come from; all may be left out.
+void read_start(const Argument& request, SampleRequest& read) {
+  const Argument variation = request["variation"], resize = request["resizeFrom"], later = request["laterSeeds"];
+  if (variation.given()) {
+    read.subseeds = read_seeds(variation["seeds"]);
+    read.subseed_strength = variation["strength"].number(0);
+  }
+  if (resize.given()) {
+    read.resize_width = resize["width"].integer(1, kLargestSide);
+    read.resize_height = resize["height"].integer(1, kLargestSide);
+  }
+  if (later.given()) read.later_seeds = read_seeds(later);
+}
+
 SamplerOptions read_sampler_options(const Argument& options) {
   SamplerOptions read;
   read.eta = options["eta"].number(0);
@@ -169,6 +190,9 @@ SamplerOptions read_sampler_options(const Argument& options) {
   read.s_tmin = options["sTmin"].number(0);
   read.s_tmax = options["sTmax"].number(0);
   read.s_noise = options["sNoise"].number(0);
+  const Argument variant = options["unipcVariant"], order = options["unipcOrder"];
+  if (variant.given()) read.unipc_variant = static_cast<UniPcVariant>(variant.one_of(kUniPcVariants));
+  if (order.given()) read.unipc_order = static_cast<int>(order.integer(1, 3));
   return read;
 }
 
@@ -227,13 +251,12 @@ TextRequest read_text_request(Napi::Value value, const ModelDescription& model) 
 }
 
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, ""), sigmas = request["sigmas"];
+  const Argument request(value, ""), sigmas = request["sigmas"], timesteps = request["timesteps"];
   SampleRequest read;
   read.latent_width = request["latentWidth"].integer(1, kLargestSide);
   read.latent_height = request["latentHeight"].integer(1, kLargestSide);
-  for (const Argument& seed : request["seeds"].elements(kLargestBatch)) {
-    read.seeds.push_back(static_cast<uint64_t>(seed.integer(0, kLargestSeed)));
-  }
+  read.seeds = read_seeds(request["seeds"]);
+  read_start(request, read);
   read.noise_source = static_cast<NoiseSource>(request["noiseSource"].one_of(kNoiseSources));
   const std::vector<std::string> samplers = sampler_ids();
   read.sampler = samplers[request["sampler"].one_of(samplers)];
@@ -241,6 +264,10 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   read.sigmas = sigmas.floats();
   const bool negative = std::any_of(read.sigmas.begin(), read.sigmas.end(), [](float sigma) { return sigma < 0; });
   if (read.sigmas.size() < 2 || negative) sigmas.refuse("a Float32Array of two or more sigmas, none of them negative");
+  if (timesteps.given()) read.timesteps = timesteps.floats();
+  const Argument signal = request["startWithSignal"], whole = request["wholeTimesteps"];
+  if (signal.given()) read.start_with_signal = signal.boolean();
+  if (whole.given()) read.whole_timesteps = whole.boolean();
   read.cfg_scale = request["cfgScale"].number(-kAny);
   for (const Argument& conditioning : request["conditionings"].elements(kMostPrompts)) {
     read.conditionings.push_back(read_conditioning(conditioning, model));

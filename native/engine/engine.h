@@ -119,9 +119,16 @@ struct SampleRequest {
   int64_t latent_width = 0, latent_height = 0;
   std::vector<uint64_t> seeds;
   NoiseSource noise_source = NoiseSource::kPhilox;
+  std::vector<uint64_t> subseeds;  // as many as seeds, or none: variation seeds and their strength, 0 … 1
+  double subseed_strength = 0;
+  int64_t resize_width = 0, resize_height = 0;  // latent size whose noise the start has in its middle; 0: none
+  std::vector<uint64_t> later_seeds;            // as many as seeds, or none: of the draws after the start
   std::string sampler;
   SamplerOptions options;
   std::vector<float> sigmas;
+  std::vector<float> timesteps;    // of a sampler that walks them, as many as sigmas; else none
+  bool start_with_signal = false;  // x starts at sqrt(1 + sigma²)·noise instead of sigma·noise
+  bool whole_timesteps = false;    // the network sees the trained timestep nearest to sigma
   double cfg_scale = 7.0;
   std::vector<Conditioning> conditionings;
   std::vector<PromptPart> parts;
@@ -129,7 +136,16 @@ struct SampleRequest {
   int preview_every = 0;  // every n-th step's event carries a preview; 0: none does
 
   /// With one part, and weight times scale exactly 1, the result is its prediction alone.
-  bool is_guided() const { return parts.size() != 1 || parts[0].weight * cfg_scale != 1; }
+  bool is_guided() const {
+    const Sampler* found = find_sampler(sampler);
+    const bool needs_uncond = found != nullptr && found->needs_uncond;
+    return needs_uncond || parts.size() != 1 || parts[0].weight * guidance() != 1;
+  }
+  /// cfg_scale as the sampler takes it.
+  double guidance() const {
+    const Sampler* found = find_sampler(sampler);
+    return found == nullptr ? cfg_scale : cfg_scale / found->cfg_divisor;
+  }
 };
 
 struct OpProfile {

@@ -1,6 +1,7 @@
 #include "engine/guided_denoiser.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/unet.h"
 
@@ -48,8 +49,22 @@ GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t pro
 }
 
 void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
+  const double timestep = request_.whole_timesteps ? trained_.nearest(sigma) : trained_.timestep(sigma);
+  guide(out, {x, scalings(prediction_, sigma), static_cast<float>(timestep)});
+}
+
+void GuidedDenoiser::predict(VectorView out, VectorView x, double timestep) {
+  // v becomes noise at the whole timestep, as in the webui.
+  guide(out, {x, noise_scalings(prediction_, trained_.point(std::floor(timestep))), static_cast<float>(timestep)});
+}
+
+void GuidedDenoiser::uncond(VectorView out) {
+  const Scalings& s = last_->scalings;
+  runner_.backend().guide(out, last_->x, last_uncond_, {}, static_cast<float>(s.c_skip), static_cast<float>(s.c_out), 1);
+}
+
+void GuidedDenoiser::guide(VectorView out, const Input& input) {
   throw_if_cancelled(control_.cancel);
-  const Input input{x, scalings(prediction_, sigma), static_cast<float>(trained_.timestep(sigma))};
   std::vector<int64_t> prompts{at_evaluation(request_.parts[0].stages, evaluations_)};
   VectorView uncond;
   if (request_.is_guided()) {
@@ -61,10 +76,12 @@ void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
   if (prompts.size() == 2) uncond = network.slice(count_, count_);
   const bool several = request_.parts.size() > 1;
   const VectorView combined = several ? vectors_->view(sum_) : out;  // out may be x, which further parts need
-  runner_.backend().guide(combined, x, cond, uncond, static_cast<float>(input.scalings.c_skip),
+  runner_.backend().guide(combined, input.x, cond, uncond, static_cast<float>(input.scalings.c_skip),
                           static_cast<float>(input.scalings.c_out), coefficient(0));
   if (several) add_parts(out, input, uncond);
   ++evaluations_;
+  last_ = input;
+  last_uncond_ = uncond;
 }
 
 /// out = the sum so far, and for each further part fma(w·cfg, Dc - Du, sum).

@@ -17,6 +17,12 @@ class GuidedDenoiser {
 
   /// out = D(x, sigma), both [images, height, width, channels]. Throws kCancelled, kNonFinite.
   void denoise(VectorView out, VectorView x, double sigma);
+  /// out = e(x, t), the noise in x of the variance-preserving process at a timestep.
+  void predict(VectorView out, VectorView x, double timestep);
+  /// The unconditional branch's part of the last evaluation, whose x is still what it was; only where is_guided().
+  void uncond(VectorView out);
+
+  const TrainedSigmas& trained() const noexcept { return trained_; }
 
   int64_t evaluations() const noexcept { return evaluations_; }
   void at_step(int step) noexcept { step_ = step; }
@@ -34,12 +40,13 @@ class GuidedDenoiser {
     float timestep;
   };
 
+  void guide(VectorView out, const Input& input);
   Pass load(const ModelConfig& config, int64_t prompts, int64_t tokens);
   /// The network's output for these conditionings, one after the other.
   VectorView evaluate(Pass& pass, const std::vector<int64_t>& prompts, const Input& input);
   void upload_context(Pass& pass, const std::vector<int64_t>& prompts);
   void add_parts(VectorView out, const Input& input, VectorView uncond);
-  float coefficient(size_t part) const { return static_cast<float>(request_.parts[part].weight * request_.cfg_scale); }
+  float coefficient(size_t part) const { return static_cast<float>(request_.parts[part].weight * request_.guidance()); }
 
   ModelRunner& runner_;
   const SampleRequest& request_;
@@ -48,6 +55,8 @@ class GuidedDenoiser {
   TrainedSigmas trained_;
   int64_t images_, count_, evaluations_ = 0;
   int step_ = 0;
+  std::optional<Input> last_;
+  VectorView last_uncond_;
   std::optional<Pass> first_, uncond_, further_;  // the first part (and uncond with it); uncond alone; parts alone
   std::optional<Vectors> vectors_;                // of several parts
   Vec sum_, uncond_prediction_, part_prediction_;

@@ -39,15 +39,40 @@ void check_stages(const char* name, const std::vector<PromptStage>& stages, size
   }
 }
 
-void check_sigmas(const std::vector<float>& sigmas) {
+void check_sigmas(const std::vector<float>& sigmas, const Sampler& sampler) {
   if (sigmas.size() < 2) invalid("sigmas: at least two are needed; got " + std::to_string(sigmas.size()));
   for (size_t i = 0; i < sigmas.size(); ++i) {
     const bool last = i + 1 == sigmas.size();
-    if (!std::isfinite(sigmas[i]) || sigmas[i] < 0 || (sigmas[i] == 0 && !last)) {
-      invalid("sigmas[" + std::to_string(i) + "]: must be finite and above 0 (the last may be 0)");
+    if (!std::isfinite(sigmas[i]) || sigmas[i] < 0 || (sigmas[i] == 0 && (!last || sampler.ends_above_0))) {
+      invalid("sigmas[" + std::to_string(i) + "]: must be finite and above 0" + (sampler.ends_above_0 ? "" : " (the last may be 0)"));
     }
-    if (i > 0 && sigmas[i] > sigmas[i - 1]) invalid("sigmas[" + std::to_string(i) + "]: sigmas must not rise");
+    if (i > 0 && sigmas[i] > sigmas[i - 1] && sampler.walk != Walk::kRestarts) {
+      invalid("sigmas[" + std::to_string(i) + "]: sigmas must not rise");
+    }
   }
+}
+
+void check_timesteps(const SampleRequest& request, const Sampler& sampler) {
+  const std::vector<float>& t = request.timesteps;
+  const size_t expected = sampler.walk == Walk::kTimesteps ? request.sigmas.size() : 0;
+  if (t.size() != expected) {
+    invalid("timesteps: sampler '" + request.sampler + "' needs " + (expected == 0 ? "none" : "as many as sigmas") + "; got " +
+            std::to_string(t.size()));
+  }
+  for (size_t i = 0; i < t.size(); ++i) {
+    const bool clean = t[i] == -1 && i + 1 == t.size();
+    if (!clean && !(t[i] >= 0 && t[i] <= 999)) invalid("timesteps[" + std::to_string(i) + "]: must be 0 to 999 (the last may be -1)");
+    if (i > 0 && !(t[i] < t[i - 1])) invalid("timesteps[" + std::to_string(i) + "]: timesteps must fall");
+  }
+}
+
+void check_noise(const SampleRequest& request) {
+  const size_t images = request.seeds.size();
+  for (const auto* seeds : {&request.subseeds, &request.later_seeds}) {
+    if (!seeds->empty() && seeds->size() != images) invalid("subseeds, laterSeeds: as many as seeds are needed, or none");
+  }
+  if (!(request.subseed_strength >= 0 && request.subseed_strength <= 1)) invalid("subseedStrength: must be 0 to 1");
+  if (request.resize_width != 0 || request.resize_height != 0) check_latent_size(request.resize_width, request.resize_height, 1);
 }
 
 }  // namespace
@@ -81,8 +106,12 @@ void check_texts(const TextRequest& request, const ModelDescription& model) {
 
 void check_sample(const SampleRequest& request, const ModelDescription& model) {
   check_latent_size(request.latent_width, request.latent_height, static_cast<int64_t>(request.seeds.size()));
-  check_sigmas(request.sigmas);
-  if (find_sampler(request.sampler) == nullptr) invalid("sampler '" + request.sampler + "' is not built");
+  const Sampler* sampler = find_sampler(request.sampler);
+  if (sampler == nullptr) invalid("sampler '" + request.sampler + "' is not built");
+  if (sampler->one_image && request.seeds.size() > 1) invalid("batch: sampler '" + request.sampler + "' takes one image at a time");
+  check_sigmas(request.sigmas, *sampler);
+  check_timesteps(request, *sampler);
+  check_noise(request);
   if (!std::isfinite(request.cfg_scale)) invalid("cfgScale: must be a finite number");
   const SamplerOptions& o = request.options;
   for (double value : {o.eta, o.s_churn, o.s_tmin, o.s_noise}) {
@@ -98,6 +127,7 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
     check_stages("parts", part.stages, request.conditionings.size());
   }
   if (request.is_guided()) check_stages("uncond", request.uncond, request.conditionings.size());
+  if (o.unipc_order < 1 || o.unipc_order > 3) invalid("samplerOptions: unipcOrder must be 1 to 3");
 }
 
 void check_tiling(const Tiling& tiling) {

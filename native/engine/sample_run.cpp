@@ -1,33 +1,33 @@
 #include "engine/sample_run.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "base/fp_environment.h"
 #include "engine/guided_denoiser.h"
 #include "engine/layout.h"
+#include "sampling/batch_noise.h"
 
 namespace sdgen {
 namespace {
 
-/// The noise of a whole batch: image i draws from its own stream, in NCHW order, handed on as NHWC.
-class BatchNoise {
- public:
-  BatchNoise(const SampleRequest& request, int64_t channels)
-      : channels_(channels), pixels_(request.latent_height * request.latent_width) {
-    for (uint64_t seed : request.seeds) streams_.push_back(make_noise_stream(request.noise_source, seed));
-    drawn_.resize(static_cast<size_t>(channels_ * pixels_) * streams_.size());
-    ordered_.resize(drawn_.size());
+/// Smallest sigma above 0 and largest of a schedule: the interval of the Brownian tree.
+std::pair<double, double> noisy_interval(const std::vector<float>& sigmas) {
+  float low = std::numeric_limits<float>::max(), high = 0;
+  for (const float sigma : sigmas) {
+    if (sigma > 0) low = std::min(low, sigma);
+    high = std::max(high, sigma);
   }
-  const float* draw() {
-    const auto each = static_cast<size_t>(channels_ * pixels_);
-    for (size_t i = 0; i < streams_.size(); ++i) streams_[i]->randn(drawn_.data() + i * each, each);
-    nchw_to_nhwc(drawn_.data(), ordered_.data(), static_cast<int64_t>(streams_.size()), channels_, pixels_);
-    return ordered_.data();
-  }
+  return {static_cast<double>(low), static_cast<double>(high)};
+}
 
- private:
-  int64_t channels_, pixels_;
-  std::vector<std::unique_ptr<NoiseStream>> streams_;
-  std::vector<float> drawn_, ordered_;
-};
+/// What the start's noise is multiplied by.
+double start_scale(const SampleRequest& request, Walk walk) {
+  if (walk == Walk::kTimesteps) return 1;
+  const auto sigma = static_cast<double>(request.sigmas[0]);
+  return request.start_with_signal ? std::sqrt(1 + sigma * sigma) : sigma;
+}
 
 }  // namespace
 
@@ -37,12 +37,15 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   const auto images = static_cast<int64_t>(request.seeds.size());
   const int64_t channels = config.vae.latent_channels, pixels = request.latent_height * request.latent_width;
   GuidedDenoiser denoiser(runner, config, request, control);
-  BatchNoise noise(request, channels);
+  BatchNoise noise({request.noise_source, request.seeds, request.subseeds, request.subseed_strength, request.resize_width,
+                    request.resize_height, request.later_seeds},
+                   channels, request.latent_height, request.latent_width);
   Vectors vectors(runner.backend(), images * channels * pixels);
+  const Sampler& sampler = *find_sampler(request.sampler);
 
   const Vec x = vectors.make();
-  vectors.upload(x, noise.draw());
-  vectors.lincomb(x, {{static_cast<double>(request.sigmas[0]), x}});
+  vectors.upload(x, noise.start());
+  vectors.lincomb(x, {{start_scale(request, sampler.walk), x}});
 
   const auto fetch = [&](Vec v) {
     std::vector<float> nhwc(static_cast<size_t>(vectors.count()));
@@ -51,22 +54,38 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
     nhwc_to_nchw(nhwc.data(), latent.data.data(), images, channels, pixels);
     return latent;
   };
-  // Fetched at once and only where a step's event shall carry it: the sampler may write over it.
+  // Fetched at once and only where a step's event shall carry it: the sampler may write over it. A step may count for
+  // several of those that are reported.
   std::shared_ptr<const Latent> preview;
-  int done = 0;
+  int done = 0, shown = 0;
+  const auto is_due = [&] { return request.preview_every > 0 && done + 1 - shown >= request.preview_every; };
+  const Vec clean = request.preview_every > 0 ? vectors.make() : Vec{};
 
-  SamplerRun run{vectors, x, request.sigmas, request.options, {}, {}, {}};
+  SamplerRun run{vectors, x, request.sigmas, request.timesteps, denoiser.trained(), request.options};
   run.denoise = [&](Vec out, Vec at, double sigma) {
     denoiser.denoise(vectors.view(out), vectors.view(at), sigma);
-    if (request.preview_every > 0 && (done + 1) % request.preview_every == 0) preview = std::make_shared<const Latent>(fetch(out));
+    if (is_due()) preview = std::make_shared<const Latent>(fetch(out));
   };
-  run.noise = [&](Vec out) { vectors.upload(out, noise.draw()); };
-  run.done = [&](int step) {
-    done = step + 1;
+  run.predict = [&](Vec out, Vec at, double t) {
+    denoiser.predict(vectors.view(out), vectors.view(at), t);
+    if (!is_due()) return;
+    const VpPoint p = denoiser.trained().point(t);
+    vectors.lincomb(clean, {{1 / p.alpha, at}, {-p.sigma / p.alpha, out}});
+    preview = std::make_shared<const Latent>(fetch(clean));
+  };
+  run.uncond = [&](Vec out) { denoiser.uncond(vectors.view(out)); };
+  run.noise = [&](Vec out) { vectors.upload(out, noise.next()); };
+  run.brownian = [&, interval = noisy_interval(request.sigmas)](Vec out, double sigma, double next) {
+    vectors.upload(out, noise.brownian(sigma, next, interval.first, interval.second));
+  };
+  run.report = [&](int step, int of, double sigma) {
+    done = step;
+    if (preview) shown = done;
     denoiser.at_step(done);
-    if (on_step) on_step({done, run.steps(), denoiser.evaluations(), request.sigmas[static_cast<size_t>(step)], std::move(preview)});
+    if (on_step) on_step({done, of, denoiser.evaluations(), static_cast<float>(sigma), std::move(preview)});
+    preview.reset();
   };
-  find_sampler(request.sampler)->run(run);
+  sampler.run(run);
   // The last step's result meets no further evaluation that would notice.
   if (!runner.backend().all_finite(vectors.view(x))) {
     throw Error(ErrorCode::kNonFinite, "the sampler '" + request.sampler +

@@ -14,13 +14,15 @@ using sdgen::tools::EvalOptions;
 
 constexpr const char* kUsage =
     "usage: sdgen-eval --part text|unet|vae-decode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
-    "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N]\n"
+    "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N] [--s-tmin N]\n"
+    "                  [--s-tmax N] [--s-noise N] [--unipc-order N] [--unipc-variant bh1|bh2] [--start-with-signal]\n"
     "  text        text.ids [N, T]                     -> text.last, text.penultimate\n"
     "  unet        unet.x [N, C, H, W], unet.ctx [N, T, W], unet.t [K] (500 without it)\n"
     "                                                  -> unet.out.t<t> for each t; also from unet.x_<size> and\n"
     "                                                     unet.ctx<tokens> at t = 500, and unet.t_mixed [N]\n"
     "  vae-decode  vae.z [N, C, H, W], already divided by the scale factor -> vae.decoded\n"
-    "  sampler     x0, sigmas.<schedule>, noise        -> traj.<schedule>.<sampler>, calls.…\n"
+    "  sampler     x0, sigmas.<schedule>, noise, timesteps.<schedule> where the sampler walks them, alphas_cumprod if not\n"
+    "              SD's own                            -> traj.<schedule>.<sampler>, seen.…, calls.…, reports.…, noise_drawn.…\n"
     "  --inner writes named inner activations too; --device reference --precision fp32 --threads N --text-heads N\n";
 
 [[noreturn]] void usage_error(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
@@ -33,12 +35,17 @@ T parse(const char* flag, const char* text) {
   return value;
 }
 
+sdgen::UniPcVariant parse_variant(const std::string& name) {
+  if (name != "bh1" && name != "bh2") usage_error("--unipc-variant: '" + name + "' is neither bh1 nor bh2");
+  return name == "bh1" ? sdgen::UniPcVariant::kBh1 : sdgen::UniPcVariant::kBh2;
+}
+
 EvalOptions parse_options(int argc, char** argv) {
   EvalOptions o;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--inner") {
-      o.inner = true;
+    if (flag == "--inner" || flag == "--start-with-signal") {
+      (flag == "--inner" ? o.inner : o.start_with_signal) = true;
       continue;
     }
     if (i + 1 >= argc) usage_error(flag + " needs a value, or is not a flag");
@@ -55,6 +62,11 @@ EvalOptions parse_options(int argc, char** argv) {
     else if (flag == "--text-heads") o.open.overrides.text_heads = parse<int64_t>("--text-heads", value);
     else if (flag == "--eta") o.sampler_options.eta = parse<double>("--eta", value);
     else if (flag == "--s-churn") o.sampler_options.s_churn = parse<double>("--s-churn", value);
+    else if (flag == "--s-tmin") o.sampler_options.s_tmin = parse<double>("--s-tmin", value);
+    else if (flag == "--s-tmax") o.sampler_options.s_tmax = parse<double>("--s-tmax", value);
+    else if (flag == "--s-noise") o.sampler_options.s_noise = parse<double>("--s-noise", value);
+    else if (flag == "--unipc-order") o.sampler_options.unipc_order = parse<int>("--unipc-order", value);
+    else if (flag == "--unipc-variant") o.sampler_options.unipc_variant = parse_variant(value);
     else usage_error("unknown flag '" + flag + "'");
   }
   if (o.part.empty() || o.inputs.empty() || o.output.empty()) usage_error("--part, --inputs and --output are needed");

@@ -13,6 +13,7 @@ struct EvalOptions {
   std::string part, inputs, output;
   std::string sampler, schedule;  // part sampler
   SamplerOptions sampler_options;
+  bool start_with_signal = false;
   bool inner = false;  // write named inner activations too
 };
 

@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
 import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
-import { builtSamplers } from '../sampling/samplers.js';
-import { builtSchedulers } from '../sampling/schedules.js';
+import { samplerNames } from '../sampling/samplers.js';
+import { schedulerLabels } from '../sampling/schedules.js';
 
 /** A word that could stand at the cursor. */
 export interface Suggestion {
@@ -19,8 +19,8 @@ type Source = (lists: Lists) => readonly string[] | Promise<readonly string[]>;
 
 /** By a flag's long name, or an argument's. */
 const VALUES: Readonly<Record<string, Source>> = {
-  '--sampler': builtSamplers,
-  '--scheduler': builtSchedulers,
+  '--sampler': samplerNames,
+  '--scheduler': schedulerLabels,
   '--device': () => DEVICE_NAMES,
   '--precision': () => PRECISION_NAMES,
   '--format': () => FORMAT_NAMES,

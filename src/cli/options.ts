@@ -18,6 +18,21 @@ export function switchFlag(flags: string, description: string): Option {
   return new Option(flags, description);
 }
 
+/** Numbers joined by commas or spaces; what is no number stays text, which the schema refuses. */
+export function numbersFlag(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) =>
+    text
+      .trim()
+      .split(/[\s,]+/)
+      .map(toNumber),
+  );
+}
+
+/** The same flag for a field of another name. */
+export function forField(option: Option, field: string): Option {
+  return Object.assign(option, { attributeName: () => field });
+}
+
 function withDefault(description: string, shown: number | string | undefined): string {
   return shown === undefined ? description : `${description} (default: ${shown})`;
 }
@@ -38,6 +53,46 @@ export function overrideFlags(): Option[] {
     numberFlag('--text-heads <n>', 'attention heads of the text encoder'),
     numberFlag('--unet-heads <n>', 'attention heads of the UNet'),
     numberFlag('--scale-factor <x>', "factor between the VAE's latents and the UNet's"),
+  ];
+}
+
+/** What a sampler and its schedule read besides their names; without a flag the webui's defaults. */
+export function samplingFlags(): Option[] {
+  return [
+    numbersFlag('--sigmas <list>', "a schedule of one's own, e.g. 14.6,5,1,0, instead of --steps and --scheduler"),
+    numberFlag('--eta <x>', 'noise of ancestral and SDE samplers (default: 1) and of DDIM (default: 0)'),
+    numberFlag('--s-churn <x>', 'noise that Euler, Heun and DPM2 add at each step', 0),
+    numberFlag('--s-tmin <x>', 'smallest sigma at which they do', 0),
+    numberFlag('--s-tmax <x>', 'largest sigma at which they do; 0 = any', 0),
+    numberFlag('--s-noise <x>', 'factor of noise that is added', 1),
+    forField(numberFlag('--ensd <n>', 'added to the seed for noise after the start', 0), 'etaNoiseSeedDelta'),
+    numberFlag('--sigma-min <x>', "smallest sigma of the schedule (default: the model's)"),
+    numberFlag('--sigma-max <x>', "largest sigma of the schedule (default: the model's)"),
+    numberFlag('--rho <x>', 'exponent of Karras (default: 7) and Polyexponential (default: 1)'),
+    forField(numberFlag('--beta-alpha <x>', 'of the Beta schedule', 0.6), 'betaDistAlpha'),
+    forField(numberFlag('--beta-beta <x>', 'of the Beta schedule', 0.6), 'betaDistBeta'),
+    forField(switchFlag('--discard-penultimate', 'drop the last sigma but one'), 'alwaysDiscardNextToLastSigma'),
+    forField(switchFlag('--old-karras-sigmas', 'schedules from 10 to 0.1'), 'useOldKarrasSchedulerSigmas'),
+    forField(switchFlag('--sgm-noise', "start as Stability AI's code does"), 'sgmNoiseMultiplier'),
+    forField(switchFlag('--whole-timesteps', 'round the timesteps of sigmas'), 'enableQuantization'),
+    forField(textFlag('--unipc-variant <name>', 'bh1 or bh2', 'bh1'), 'uniPcVariant'),
+    forField(
+      textFlag('--unipc-skip <name>', 'time_uniform, time_quadratic or logSNR', 'time_uniform'),
+      'uniPcSkipType',
+    ),
+    forField(numberFlag('--unipc-order <n>', '1 to 3', 3), 'uniPcOrder'),
+  ];
+}
+
+/** What turns the start's noise. */
+export function variationFlags(): Option[] {
+  const resize = (side: string): Option =>
+    numberFlag(`--seed-resize-from-${side} <n>`, 'pixels of a picture whose noise is kept in the middle', 0);
+  return [
+    numberFlag('--subseed <n>', 'of the variation; counts up while the pictures share --seed; -1 = random', -1),
+    numberFlag('--subseed-strength <x>', 'how far towards the variation, 0 to 1', 0),
+    forField(resize('width'), 'seedResizeFromW'),
+    forField(resize('height'), 'seedResizeFromH'),
   ];
 }
 

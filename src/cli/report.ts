@@ -33,9 +33,9 @@ export function formatProfile(rows: readonly ProfileRow[]): string {
   return `${formatTable([['part', 'op', 'calls', 'time', 'GFLOP/s', 'share'], ...body], [2, 3, 4, 5])}\n`;
 }
 
-/** Facts of a plan, without its token ids and sigmas. */
+/** Facts of a plan, without its token ids, sigmas and timesteps. */
 function planFacts({ plan, planSha256 }: PreparedRun) {
-  const { prompt, negativePrompt, sigmas, batches, format: _, ...facts } = plan;
+  const { prompt, negativePrompt, sigmas, timesteps: _timesteps, batches, format: _, ...facts } = plan;
   return {
     sha256: planSha256,
     ...facts,

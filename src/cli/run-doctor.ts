@@ -49,7 +49,7 @@ function checkNode(version: string): Finding {
 async function checkEngine(io: Io): Promise<Finding> {
   const addon = await (io.addon ?? loadAddon)();
   const { version, devices, samplers, families } = addon.capabilities();
-  const missing = SAMPLERS.filter((sampler) => sampler.built && !samplers.includes(sampler.id));
+  const missing = SAMPLERS.filter((sampler) => !samplers.includes(sampler.id));
   if (missing.length > 0) {
     const names = missing.map((sampler) => sampler.id).join(', ');
     return { status: 'fault', detail: `version ${version} lacks the samplers ${names}; build it again: npm run build` };

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { cacheFolder } from '../checkpoints/hash.js';
-import { OptionStore } from '../context/options.js';
+import { OptionStore, optionsSchema } from '../context/options.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import type { GenerationResult } from '../runtime/finalize.js';
@@ -18,6 +18,9 @@ import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './repo
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
 import { takeOver } from './take-over.js';
+
+/** Options that have a flag of their own; those that a request holds too go there. */
+const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textToImageSchema.shape));
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -70,8 +73,12 @@ async function withPicture(flags: Flags, io: Io): Promise<Flags> {
     throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
   }
   const { fields, model, left } = takeOver(picture);
+  const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
+  // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
+  const isBeaten = (field: string): boolean =>
+    field === 'sigmas' ? isGiven('scheduler') || isGiven('steps') : field === 'scheduler' && isGiven('sigmas');
   const open = Object.entries({ ...fields, ...(model === undefined ? {} : { model }) }).filter(
-    ([field]) => flags.origins[field] !== 'flag',
+    ([field]) => !isGiven(field) && !isBeaten(field),
   );
   const taken = new Set(open.map(([field]) => field));
   if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
@@ -102,7 +109,12 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
   });
   const runner = new ProcessingRunner({ provider, options: new OptionStore() });
   const interrupt = new Interrupt(io);
-  const settings = { commandOptions, signal: interrupt.signal, naming: flags.nameOf };
+  const settings = {
+    commandOptions,
+    overrideOptions: pick(values, OPTIONS),
+    signal: interrupt.signal,
+    naming: flags.nameOf,
+  };
   try {
     await (values.dryRun === true ? dryRun : generate)(runner, request, settings, flags, io);
     return EXIT.ok;

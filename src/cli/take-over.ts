@@ -3,7 +3,7 @@ import { toNumber } from './flags.js';
 
 /** What a picture's parameters give a request, and what of them has no place in one. */
 export interface TakenOver {
-  /** Fields of a `TextToImageInput`. */
+  /** Fields of a `TextToImageInput`, and options. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** A model's name; never a path, which a stranger's picture must not choose. */
   readonly model: string | undefined;
@@ -18,6 +18,10 @@ const number = (value: string): number | undefined => {
   const read = toNumber(value);
   return typeof read === 'number' ? read : undefined;
 };
+/** 0 is what is filled in where nothing is written. */
+const bent = (value: string): number | undefined => number(value) || undefined;
+const isTrue = (value: string): true | undefined => (value === 'True' ? true : undefined);
+const list = (value: string): unknown => value.split(/[\s,]+/).map(toNumber);
 const noise = (value: string): string | undefined => (Object.hasOwn(NOISES, value) ? NOISES[value] : undefined);
 
 const READERS: readonly (readonly [key: string, field: string, read: (value: string) => unknown])[] = [
@@ -28,9 +32,29 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Seed', 'seed', number],
   ['Size-1', 'width', number],
   ['Size-2', 'height', number],
+  ['Variation seed', 'subseed', number],
+  ['Variation seed strength', 'subseedStrength', number],
+  ['Seed resize from-1', 'seedResizeFromW', number],
+  ['Seed resize from-2', 'seedResizeFromH', number],
   ['Clip skip', 'clipSkip', number],
+  ['ENSD', 'etaNoiseSeedDelta', number],
   ['RNG', 'rng', noise],
   ['VAE tiling', 'vaeTiling', (value) => (value === 'on' || value === 'off' ? value : undefined)],
+  ['Sigmas', 'sigmas', list],
+  ['Schedule min sigma', 'sigmaMin', bent],
+  ['Schedule max sigma', 'sigmaMax', bent],
+  ['Schedule rho', 'rho', bent],
+  ['Beta schedule alpha', 'betaDistAlpha', number],
+  ['Beta schedule beta', 'betaDistBeta', number],
+  ['Discard penultimate sigma', 'alwaysDiscardNextToLastSigma', isTrue],
+  ['Old karras scheduler sigmas', 'useOldKarrasSchedulerSigmas', isTrue],
+  ['SGM noise multiplier', 'sgmNoiseMultiplier', isTrue],
+  ['Eta', 'eta', number],
+  ['Eta DDIM', 'eta', number],
+  ['Sigma churn', 'sChurn', number],
+  ['Sigma tmin', 'sTmin', number],
+  ['Sigma tmax', 'sTmax', number],
+  ['Sigma noise', 'sNoise', number],
 ];
 
 /** Keys that say who and where, not what. */

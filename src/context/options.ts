@@ -1,12 +1,18 @@
 import { z } from 'zod';
-import { parseWith } from '../request/describe.js';
-import { EMPHASIS_NAMES } from '../request/limits.js';
+import { type FieldNaming, parseWith } from '../request/describe.js';
+import { EMPHASIS_NAMES, LIMITS } from '../request/limits.js';
 
 const finite = (rule: string, min: number, max = Number.MAX_VALUE) => z.number().min(min).max(max).describe(rule);
 
+const within = ({ min, max }: { readonly min: number; readonly max: number }) =>
+  finite(`a number from ${min} to ${max}`, min, max);
+const optional = (what: string) => finite(`a number of 0 or more; 0 is ${what}`, 0).default(0);
+const flag = () => z.boolean().describe('true or false').default(false);
+const SEEDS = LIMITS.seed.max;
+
 /**
  * Settings that outlive a request. A run reads a frozen snapshot; changing the store changes later runs only.
- * Names of sampler settings are k-diffusion's; `sTmax` is Number.MAX_VALUE for infinity, since a plan is JSON.
+ * Names of sampler settings are k-diffusion's and the webui's.
  */
 export const optionsSchema = z.strictObject({
   /** How far back a full token window may be cut at a comma, in tokens. */
@@ -20,11 +26,31 @@ export const optionsSchema = z.strictObject({
   promptComments: z.boolean().describe('true or false').default(true),
   /** Whether numbers in prompt schedules are read as the webui before 1.6 reads them. */
   oldPromptSchedules: z.boolean().describe('true or false').default(false),
-  eta: finite('a number from 0 to 1', 0, 1).default(1),
-  sChurn: finite('a number from 0 to 100', 0, 100).default(0),
-  sTmin: finite('a number from 0 to 10', 0, 10).default(0),
-  sTmax: finite('a number of 0 or more', 0).default(Number.MAX_VALUE),
-  sNoise: finite('a number from 0 to 1.1', 0, 1.1).default(1),
+  eta: within(LIMITS.eta).default(1),
+  etaDdim: within(LIMITS.eta).default(0),
+  sChurn: within(LIMITS.sChurn).default(0),
+  sTmin: within(LIMITS.sTmin).default(0),
+  sTmax: optional('no limit'),
+  sNoise: within(LIMITS.sNoise).default(1),
+  /** Added to the seed for all noise after the start's; 31337 reproduces NovelAI. */
+  etaNoiseSeedDelta: z.number().int().min(-SEEDS).max(SEEDS).describe('a whole number').default(0),
+  sigmaMin: optional("the schedule's own"),
+  sigmaMax: optional("the schedule's own"),
+  rho: finite("a number from 0 to 100; 0 is the schedule's own", 0, 100).default(0),
+  betaDistAlpha: finite('a number from 0.01 to 100', 0.01, 100).default(0.6),
+  betaDistBeta: finite('a number from 0.01 to 100', 0.01, 100).default(0.6),
+  alwaysDiscardNextToLastSigma: flag(),
+  useOldKarrasSchedulerSigmas: flag(),
+  /** The start is sqrt(1 + sigma²) times the noise, as Stability AI's code has it. */
+  sgmNoiseMultiplier: flag(),
+  /** Timesteps are rounded to whole ones. */
+  enableQuantization: flag(),
+  uniPcVariant: z.enum(['bh1', 'bh2']).describe('bh1 or bh2').default('bh1'),
+  uniPcSkipType: z
+    .enum(['time_uniform', 'time_quadratic', 'logSNR'])
+    .describe('time_uniform, time_quadratic or logSNR')
+    .default('time_uniform'),
+  uniPcOrder: z.number().int().min(1).max(3).describe('a whole number from 1 to 3').default(3),
 });
 
 export type Options = z.output<typeof optionsSchema>;
@@ -61,8 +87,8 @@ export class OptionStore {
  * A snapshot with a request's overrides. The store is not touched, so there is nothing to restore.
  * @throws UsageError for unknown names and values out of range.
  */
-export function derive(snapshot: OptionsSnapshot, overrides: unknown): OptionsSnapshot {
+export function derive(snapshot: OptionsSnapshot, overrides: unknown, naming?: FieldNaming): OptionsSnapshot {
   if (overrides === undefined) return snapshot;
   const isObject = typeof overrides === 'object' && overrides !== null && !Array.isArray(overrides);
-  return deepFreeze(parseWith(optionsSchema, isObject ? { ...snapshot, ...overrides } : overrides));
+  return deepFreeze(parseWith(optionsSchema, isObject ? { ...snapshot, ...overrides } : overrides, naming));
 }

@@ -125,6 +125,9 @@ export interface SamplerOptions {
   /** Infinity is written as Number.MAX_VALUE in a plan, which is JSON. */
   readonly sTmax: number;
   readonly sNoise: number;
+  /** Of UniPC: its B(h), h or e^h - 1 (default bh1), and its order, 1 to 3 (default 3). */
+  readonly unipcVariant?: 'bh1' | 'bh2';
+  readonly unipcOrder?: number;
 }
 
 /** Holds from the model call after the stage before it up to and with call `until`, counted from 0. */
@@ -149,12 +152,24 @@ export interface SampleRequest {
   readonly noiseSource: NoiseSource;
   readonly sampler: string;
   readonly samplerOptions: SamplerOptions;
-  /** Descending float32 sigmas as the sampler receives them, usually ending in 0. */
+  /** Turns the start's noise towards that of other seeds, one per image; strength 0 … 1. */
+  readonly variation?: { readonly seeds: readonly number[]; readonly strength: number };
+  /** Latent size whose noise the start has in its middle. */
+  readonly resizeFrom?: { readonly width: number; readonly height: number };
+  /** Of the draws after the start, one per image; without them the image's own stream goes on. */
+  readonly laterSeeds?: readonly number[];
+  /** Descending float32 sigmas as the sampler receives them, usually ending in 0; for `restart` they may rise. */
   readonly sigmas: Float32Array;
+  /** For samplers that walk timesteps: as many as sigmas, descending, 0 … 999; the last may be -1, the clean end. */
+  readonly timesteps?: Float32Array;
+  /** x starts at sqrt(1 + sigma²) times the noise instead of sigma times. */
+  readonly startWithSignal?: boolean;
+  /** The network sees the trained timestep nearest to sigma, not one between two. */
+  readonly wholeTimesteps?: boolean;
   readonly cfgScale: number;
   readonly conditionings: readonly Conditioning[];
   readonly parts: readonly PartInput[];
-  /** Needed unless there is one part and its weight times cfgScale is 1. */
+  /** Needed unless there is one part and its weight times cfgScale is 1; `ddim_cfgpp` always needs it. */
   readonly uncond?: readonly StageInput[] | undefined;
   /** Every n-th step's event carries a preview; 0 or absent: none does. */
   readonly previewEvery?: number;

@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent, OpProfile, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
+import { walkedSteps } from '../sampling/walks.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
 
 /** One finished picture: RGB8, row-major. */
@@ -75,24 +76,44 @@ async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks:
   };
 }
 
+/** What a request holds of a batch's noise. */
+function noiseOf(plan: GenerationPlan, batch: number, latentScale: number) {
+  const { variation, resizeFrom, seedDelta, noiseSource } = plan;
+  const seeds = plan.batches[batch] ?? [];
+  const cells = (pixels: number): number => Math.floor(pixels / latentScale);
+  return {
+    seeds,
+    noiseSource,
+    ...(variation === null
+      ? {}
+      : { variation: { seeds: variation.batches[batch] ?? [], strength: variation.strength } }),
+    ...(resizeFrom === null
+      ? {}
+      : { resizeFrom: { width: cells(resizeFrom.width), height: cells(resizeFrom.height) } }),
+    ...(seedDelta === 0 ? {} : { laterSeeds: seeds.map((seed) => seed + seedDelta) }),
+  };
+}
+
 async function sample(
-  seeds: readonly number[],
+  batch: number,
   prompts: Prompts,
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
 ): Promise<Latent> {
-  const { id, eta, sChurn, sTmin, sTmax, sNoise } = plan.sampler;
+  const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = plan.sampler;
   const { state, model } = context;
   const { latent, profile } = await model.engine.sample(
     {
       latentWidth: plan.latentWidth,
       latentHeight: plan.latentHeight,
-      seeds,
-      noiseSource: plan.noiseSource,
+      ...noiseOf(plan, batch, model.description.latentScale),
       sampler: id,
-      samplerOptions: { eta, sChurn, sTmin, sTmax, sNoise },
+      samplerOptions: { eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder },
       sigmas: Float32Array.from(plan.sigmas),
+      ...(plan.timesteps === null ? {} : { timesteps: Float32Array.from(plan.timesteps) }),
+      startWithSignal: plan.startWithSignal,
+      wholeTimesteps: plan.wholeTimesteps,
       cfgScale: plan.cfgScale,
       ...prompts,
       previewEvery: hooks.previewEvery,
@@ -164,13 +185,13 @@ export async function* executePlan(
   hooks: ExecuteHooks,
 ): AsyncGenerator<GeneratedImage[], void, void> {
   const { state, model } = context;
-  state.plan(imageCount(plan), plan.batches.length, plan.steps);
+  state.plan(imageCount(plan), plan.batches.length, walkedSteps(plan.sigmas));
   await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
   const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();
     state.beginBatch(index + 1);
-    const latent = await hooks.time('sample', () => sample(seeds, prompts, plan, context, hooks));
+    const latent = await hooks.time('sample', () => sample(index, prompts, plan, context, hooks));
     yield await hooks.time('decode', () => decode(seeds, latent, plan, context, hooks));
   }
 }

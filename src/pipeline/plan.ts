@@ -43,15 +43,25 @@ const samplerSchema = z.strictObject({
   /** The native engine's id. */
   id: z.string(),
   name: z.string(),
-  /** The schedule that was used, and what a picture's parameters call it. */
+  /** The schedule that was used, and what a picture's parameters call it; null where they do not name one. */
   scheduler: z.string(),
-  schedulerLabel: z.string(),
+  schedulerLabel: z.string().nullable(),
+  /** Settings of the schedule that had an effect, by their names in a picture's parameters. */
+  schedulerNotes: z.array(z.tuple([z.string(), z.union([z.number(), z.boolean()])])),
   eta: z.number(),
   sChurn: z.number(),
   sTmin: z.number(),
   sTmax: z.number(),
   sNoise: z.number(),
+  unipcVariant: z.enum(['bh1', 'bh2']),
+  unipcOrder: z.number().int().min(1).max(3),
 });
+
+/** Seeds of pictures, batch by batch. */
+const seedsSchema = z
+  .array(z.array(z.number().int().min(0).max(LIMITS.seed.max)).min(1).max(LIMITS.batchSize.max))
+  .min(1)
+  .max(LIMITS.count.max * LIMITS.batchSize.max);
 
 /**
  * A fully resolved run as plain JSON data: everything that decides the pixels and nothing else (no thread count, no
@@ -92,13 +102,20 @@ export const planSchema = z.strictObject({
   sigmas: z
     .array(float32.min(0))
     .min(2)
-    .max(LIMITS.steps.max + 2),
+    .max(LIMITS.steps.max + 4),
+  /** Of a sampler that walks timesteps, whose sigmas are then only told; else null. */
+  timesteps: z.array(float32.min(0)).nullable(),
+  /** The start is sqrt(1 + sigma²) times the noise. */
+  startWithSignal: z.boolean(),
+  wholeTimesteps: z.boolean(),
   noiseSource: z.enum(['philox', 'torch-cpu']),
-  /** Seeds of the images, batch by batch. */
-  batches: z
-    .array(z.array(z.number().int().min(0).max(LIMITS.seed.max)).min(1).max(LIMITS.batchSize.max))
-    .min(1)
-    .max(LIMITS.count.max),
+  /** Added to a picture's seed for the noise after the start's; 0: its stream goes on. */
+  seedDelta: z.number().int(),
+  /** Turns each picture's start towards the noise of another seed. */
+  variation: z.strictObject({ strength: z.number().min(0).max(1), batches: seedsSchema }).nullable(),
+  /** Size in pixels of the picture whose noise is in the middle of the start. */
+  resizeFrom: z.strictObject({ width: side, height: side }).nullable(),
+  batches: seedsSchema,
 });
 
 export type GenerationPlan = Readonly<z.output<typeof planSchema>>;

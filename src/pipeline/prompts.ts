@@ -6,7 +6,7 @@ import { refuseNetworks } from '../prompt/networks.js';
 import type { PromptField } from '../prompt/position.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { FailureError } from '../request/errors.js';
-import type { TextToImageRequest } from '../request/txt2img.js';
+import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
 import { findSampler } from '../sampling/samplers.js';
 import { canonicalJson, type GenerationPlan, type PlanPart } from './plan.js';
 
@@ -47,7 +47,8 @@ export function planPrompts(
     );
   }
   const { commaPaddingBacktrack: commaBacktrack, emphasis, oldPromptSchedules } = context.options;
-  const steps = request.steps * (findSampler(request.sampler).secondOrder ? 2 : 1);
+  const { secondOrder, needsUncond } = findSampler(request.sampler);
+  const steps = samplingSteps(request) * (secondOrder ? 2 : 1);
   const read = (text: string, field: PromptField, old: boolean): PlanPart[] =>
     resolvePrompt(text, field, { tokenizer, positions, commaBacktrack, emphasis, timing: { steps, old } }).map(
       planPart,
@@ -56,7 +57,7 @@ export function planPrompts(
     [read(request.prompt, 'prompt', old), read(request.negativePrompt, 'negativePrompt', old)] as const;
   const [parts, [negative = null]] = readBoth(oldPromptSchedules);
   const differs = oldPromptSchedules && canonicalJson([parts, [negative]]) !== canonicalJson(readBoth(false));
-  const isGuided = parts.length !== 1 || (parts[0]?.weight ?? 1) * request.cfgScale !== 1;
+  const isGuided = needsUncond || parts.length !== 1 || (parts[0]?.weight ?? 1) * request.cfgScale !== 1;
   return {
     prompt: { text: request.prompt, parts },
     negativePrompt: { text: request.negativePrompt, part: isGuided ? negative : null },

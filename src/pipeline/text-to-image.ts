@@ -2,12 +2,14 @@ import type { RuntimeContext } from '../context/runtime-context.js';
 import type { NoiseSource } from '../native/types.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { UsageError } from '../request/errors.js';
-import type { NoiseName } from '../request/limits.js';
-import type { TextToImageRequest } from '../request/txt2img.js';
-import { findSampler } from '../sampling/samplers.js';
-import { computeSigmas, findScheduler } from '../sampling/schedules.js';
+import { LIMITS, type NoiseName } from '../request/limits.js';
+import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
+import { findSampler, type SamplerInfo } from '../sampling/samplers.js';
+import { findScheduler } from '../sampling/schedules.js';
+import { planWalk } from '../sampling/walks.js';
 import { type GenerationPlan, PLAN_FORMAT } from './plan.js';
 import { planPrompts } from './prompts.js';
+import type { RunSeeds } from './seeds.js';
 import { chooseTiling } from './tiling.js';
 
 const NOISE_SOURCES: Readonly<Record<NoiseName, NoiseSource>> = { gpu: 'philox', cpu: 'torch-cpu' };
@@ -21,23 +23,75 @@ export function checkNames(request: TextToImageRequest): void {
   findScheduler(request.scheduler);
 }
 
-function planSampler(request: TextToImageRequest, context: RuntimeContext) {
-  const sampler = findSampler(request.sampler);
-  const schedule = computeSigmas({ sampler, scheduler: findScheduler(request.scheduler), steps: request.steps });
-  const { eta, sChurn, sTmin, sTmax, sNoise } = context.options;
+/** The sampler's settings: a request's own, else the options'; those it does not read stay at their defaults. */
+function samplerSettings(sampler: SamplerInfo, request: TextToImageRequest, { options }: RuntimeContext) {
+  const takes = new Set(sampler.takes);
+  const { eta = sampler.walk === 'timesteps' ? options.etaDdim : options.eta } = request;
+  const { sChurn = options.sChurn, sTmin = options.sTmin, sTmax = options.sTmax, sNoise = options.sNoise } = request;
+  const churns = takes.has('churn');
+  return {
+    eta: takes.has('eta') ? eta : sampler.eta,
+    sChurn: churns ? sChurn : 0,
+    sTmin: churns ? sTmin : 0,
+    // JSON has no infinity.
+    sTmax: churns && sTmax !== 0 ? sTmax : Number.MAX_VALUE,
+    sNoise: takes.has('noise') ? sNoise : 1,
+    unipcVariant: options.uniPcVariant,
+    unipcOrder: options.uniPcOrder,
+  };
+}
+
+function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context: RuntimeContext) {
+  const { options } = context;
+  const walk = planWalk({
+    sampler,
+    scheduler: findScheduler(request.scheduler),
+    steps: request.steps,
+    settings: options,
+    own: request.sigmas,
+    skipType: options.uniPcSkipType,
+  });
   return {
     sampler: {
       id: sampler.id,
       name: sampler.name,
-      scheduler: schedule.scheduler,
-      schedulerLabel: schedule.label,
-      eta,
-      sChurn,
-      sTmin,
-      sTmax,
-      sNoise,
+      scheduler: walk.scheduler,
+      schedulerLabel: walk.label,
+      schedulerNotes: walk.notes.map(([key, value]): [string, number | boolean] => [key, value]),
+      ...samplerSettings(sampler, request, context),
     },
-    sigmas: [...schedule.sigmas],
+    steps: samplingSteps(request),
+    sigmas: [...walk.sigmas],
+    timesteps: walk.timesteps === null ? null : [...walk.timesteps],
+    startWithSignal: options.sgmNoiseMultiplier && walk.timesteps === null,
+    wholeTimesteps: options.enableQuantization && walk.timesteps === null && !sampler.distilled,
+  };
+}
+
+/** Each picture alone where the sampler's steps depend on it. */
+function splitBatches(batches: RunSeeds['batches'], sampler: SamplerInfo): number[][] {
+  return sampler.oneImage ? batches.flat().map((seed) => [seed]) : batches.map((seeds) => [...seeds]);
+}
+
+function planSeeds(request: TextToImageRequest, seeds: RunSeeds, sampler: SamplerInfo, { options }: RuntimeContext) {
+  const { seedResizeFromW: width, seedResizeFromH: height, subseedStrength: strength } = request;
+  const seedDelta = options.etaNoiseSeedDelta;
+  if (width > 0 !== height > 0) {
+    throw new UsageError('a seed resize needs a width and a height', 'seedResizeFromW');
+  }
+  const isOutside = (seed: number): boolean => seed + seedDelta < 0 || seed + seedDelta > LIMITS.seed.max;
+  if (seeds.batches.flat().some(isOutside)) {
+    throw new UsageError(
+      `the seed plus its delta (ENSD) must be 0 to ${LIMITS.seed.max} for every picture`,
+      'etaNoiseSeedDelta',
+    );
+  }
+  return {
+    noiseSource: NOISE_SOURCES[request.rng],
+    seedDelta,
+    variation: seeds.variations === undefined ? null : { strength, batches: splitBatches(seeds.variations, sampler) },
+    resizeFrom: width > 0 ? { width, height } : null,
+    batches: splitBatches(seeds.batches, sampler),
   };
 }
 
@@ -55,13 +109,12 @@ function planModel({ name, sha256, description }: RuntimeContext['model']): Gene
 
 /**
  * Resolves a request on a context into plain data.
- * @param batches the seeds, batch by batch
  * @throws UsageError for what the request asks wrongly, FailureError for what the model cannot do
  */
 export function planTextToImage(
   request: TextToImageRequest,
   context: RuntimeContext,
-  batches: readonly (readonly number[])[],
+  seeds: RunSeeds,
   tokenizer: ClipTokenizer,
 ): GenerationPlan {
   const { width, height } = request;
@@ -77,6 +130,7 @@ export function planTextToImage(
       'clipSkip',
     );
   }
+  const sampler = findSampler(request.sampler);
   return {
     format: PLAN_FORMAT,
     kind: 'txt2img',
@@ -91,9 +145,7 @@ export function planTextToImage(
     textWindow: text.positions,
     clipSkip: request.clipSkip,
     cfgScale: request.cfgScale,
-    ...planSampler(request, context),
-    steps: request.steps,
-    noiseSource: NOISE_SOURCES[request.rng],
-    batches: batches.map((seeds) => [...seeds]),
+    ...planSampler(sampler, request, context),
+    ...planSeeds(request, seeds, sampler, context),
   };
 }

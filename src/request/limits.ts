@@ -12,6 +12,9 @@ export const DEFAULTS = {
   width: 512,
   height: 512,
   seed: -1,
+  subseed: -1,
+  subseedStrength: 0,
+  seedResizeFrom: 0,
   count: 1,
   batchSize: 1,
   clipSkip: 1,
@@ -41,6 +44,13 @@ export const LIMITS = {
   clipSkip: { min: 1, max: 12 },
   seed: { min: 0, max: Number.MAX_SAFE_INTEGER },
   quality: { min: 1, max: 100 },
+  strength: { min: 0, max: 1 },
+  eta: { min: 0, max: 1 },
+  sChurn: { min: 0, max: 100 },
+  sTmin: { min: 0, max: 10 },
+  sNoise: { min: 0, max: 1.1 },
+  /** Of one's own schedule. */
+  sigma: { max: 1_000_000 },
   threads: { min: 1, max: 1024 },
 } as const;
 

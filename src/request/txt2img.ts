@@ -24,6 +24,37 @@ function text(what: string) {
     .describe(what);
 }
 
+function number(range: { readonly min: number; readonly max: number }) {
+  return z.number().min(range.min).max(range.max).describe(`a number from ${range.min} to ${range.max}`);
+}
+
+function seed(what: string) {
+  const { max } = LIMITS.seed;
+  return z.number().int().min(-1).max(max).describe(`a whole number from 0 to ${max}, or -1 for ${what}`);
+}
+
+/** Pixels along a side of the picture whose noise is to be in the middle. */
+function resizeSide() {
+  const { max } = LIMITS.side;
+  return z
+    .union([z.literal(-1), z.literal(0), z.number().int().min(8).max(max)])
+    .describe(`a whole number from 8 to ${max}, or 0 for none`)
+    .default(DEFAULTS.seedResizeFrom);
+}
+
+function ownSigmas() {
+  const rule = `2 to ${LIMITS.steps.max + 1} numbers above 0 that fall; the last may be 0`;
+  const falls = (values: readonly number[]): boolean =>
+    values.every((value, i) => (i === 0 ? value > 0 : Math.fround(value) < Math.fround(values[i - 1] ?? 0)));
+  return z
+    .array(z.number().min(0).max(LIMITS.sigma.max))
+    .min(2)
+    .max(LIMITS.steps.max + 1)
+    .refine(falls, { error: `must be ${rule}` })
+    .describe(rule)
+    .optional();
+}
+
 /**
  * One request for pictures from text: units, ranges and defaults for the command line, batches and HTTP alike.
  * Names of samplers and schedulers are resolved by their own tables.
@@ -42,13 +73,21 @@ export const textToImageSchema = z.strictObject({
     .default(DEFAULTS.cfgScale),
   width: side().default(DEFAULTS.width),
   height: side().default(DEFAULTS.height),
-  seed: z
-    .number()
-    .int()
-    .min(-1)
-    .max(LIMITS.seed.max)
-    .describe(`a whole number from 0 to ${LIMITS.seed.max}, or -1 for a random one`)
-    .default(DEFAULTS.seed),
+  seed: seed('a random one').default(DEFAULTS.seed),
+  /** The variation's seed: at strength 0 it has no effect; else all pictures share `seed`, and this one counts up. */
+  subseed: seed('a random one').default(DEFAULTS.subseed),
+  subseedStrength: number(LIMITS.strength).default(DEFAULTS.subseedStrength),
+  /** Both or neither. */
+  seedResizeFromW: resizeSide(),
+  seedResizeFromH: resizeSide(),
+  /** Where absent, the options of the same names count; for DDIM `etaDdim` in eta's place. */
+  eta: number(LIMITS.eta).optional(),
+  sChurn: number(LIMITS.sChurn).optional(),
+  sTmin: number(LIMITS.sTmin).optional(),
+  sTmax: z.number().min(0).describe('a number of 0 or more; 0 is no limit').optional(),
+  sNoise: number(LIMITS.sNoise).optional(),
+  /** A schedule of one's own, instead of `steps` and `scheduler`. */
+  sigmas: ownSigmas(),
   count: whole(LIMITS.count).default(DEFAULTS.count),
   batchSize: whole(LIMITS.batchSize).default(DEFAULTS.batchSize),
   clipSkip: whole(LIMITS.clipSkip).default(DEFAULTS.clipSkip),
@@ -71,6 +110,11 @@ export const textToImageSchema = z.strictObject({
 
 /** A request with every default filled in. */
 export type TextToImageRequest = z.output<typeof textToImageSchema>;
+/** Its sampling steps: those of its own sigmas, where it has such. */
+export function samplingSteps({ steps, sigmas }: TextToImageRequest): number {
+  return sigmas === undefined ? steps : sigmas.length - 1;
+}
+
 /** What a caller writes: only `prompt` is needed. */
 export type TextToImageInput = z.input<typeof textToImageSchema>;
 

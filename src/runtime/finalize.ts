@@ -8,6 +8,7 @@ import type { GeneratedImage } from '../pipeline/execute.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import { tilingToTell } from '../pipeline/tiling.js';
 import type { TextToImageRequest } from '../request/txt2img.js';
+import { findSampler } from '../sampling/samplers.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
 import type { EncodedPicture, PictureSink } from './picture-sink.js';
 import type { PreparedRun } from './prepare.js';
@@ -44,7 +45,7 @@ interface FinalizeInput {
 }
 
 /** k-diffusion's own defaults, which are not written. */
-const SAMPLER_DEFAULTS = { eta: 1, sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 } as const;
+const SAMPLER_DEFAULTS = { sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 } as const;
 
 /** Whether any text that is encoded has a bracket: only then does the emphasis mode show. */
 function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
@@ -54,10 +55,14 @@ function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
 
 function extras(plan: GenerationPlan): [string, InfotextValue][] {
   const { sampler } = plan;
+  const { walk, eta } = findSampler(sampler.id);
   const unless = (key: keyof typeof SAMPLER_DEFAULTS): number | undefined =>
     sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
   return [
-    ['Eta', unless('eta')],
+    ...sampler.schedulerNotes.map(([key, value]): [string, InfotextValue] => [key, value]),
+    ['SGM noise multiplier', plan.startWithSignal ? true : undefined],
+    ['Sigmas', sampler.scheduler === 'own' ? plan.sigmas.join(', ') : undefined],
+    [walk === 'timesteps' ? 'Eta DDIM' : 'Eta', sampler.eta === eta ? undefined : sampler.eta],
     ['Sigma churn', unless('sChurn')],
     ['Sigma tmin', unless('sTmin')],
     ['Sigma tmax', unless('sTmax')],
@@ -71,20 +76,25 @@ function extras(plan: GenerationPlan): [string, InfotextValue][] {
 }
 
 /** What a picture says of itself; nothing that depends on threads, time or place. */
-export function describePicture(plan: GenerationPlan, seed: number): string {
+export function describePicture(plan: GenerationPlan, image: Pick<GeneratedImage, 'index' | 'seed'>): string {
+  const { variation, resizeFrom, sampler } = plan;
   return formatInfotext({
     prompt: plan.prompt.text,
     negativePrompt: plan.negativePrompt.text,
     steps: plan.steps,
     sampler: plan.sampler.name,
-    scheduleType: plan.sampler.schedulerLabel,
+    scheduleType: plan.sampler.schedulerLabel ?? undefined,
     cfgScale: plan.cfgScale,
-    seed,
+    seed: image.seed,
     width: plan.width,
     height: plan.height,
     modelHash: shortHash(plan.model.sha256),
     model: plan.model.name,
+    variationSeed: variation?.batches.flat()[image.index],
+    variationSeedStrength: variation?.strength,
+    seedResizeFrom: resizeFrom === null ? undefined : `${resizeFrom.width}x${resizeFrom.height}`,
     clipSkip: plan.clipSkip,
+    ensd: findSampler(sampler.id).usesEnsd && sampler.eta !== 0 ? plan.seedDelta : undefined,
     rng: plan.noiseSource === 'torch-cpu' ? 'CPU' : 'GPU',
     extras: extras(plan),
     version: VERSION,
@@ -123,7 +133,7 @@ async function encodeGrid(
 export async function finalizeRun(input: FinalizeInput): Promise<GenerationResult> {
   const { id, prepared, images, sink, metrics, profile } = input;
   const { plan, request, context } = prepared;
-  const infotexts = images.map((image) => describePicture(plan, image.seed));
+  const infotexts = images.map((image) => describePicture(plan, image));
   let hashes: string[] = [];
   const saved = await metrics.time('save', async () => {
     if (sink === undefined) return undefined;

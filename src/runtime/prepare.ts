@@ -6,7 +6,7 @@ import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
 import { chunkCount, type GenerationPlan, hashPlan, imageCount, textBytes } from '../pipeline/plan.js';
 import { expandPrompts } from '../pipeline/prompts.js';
-import { batchSeeds, type RandomInteger } from '../pipeline/seeds.js';
+import { type RandomInteger, runSeeds } from '../pipeline/seeds.js';
 import { checkNames, planTextToImage } from '../pipeline/text-to-image.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
@@ -116,7 +116,7 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const asked = parseTextToImage(given, naming);
   checkNames(asked);
   onStage('override-options');
-  const options = derive(parts.options.snapshot(), run.overrideOptions);
+  const options = derive(parts.options.snapshot(), run.overrideOptions, naming);
   const texts = expandPrompts(asked, options);
   onStage('snapshot');
   onStage('model');
@@ -125,11 +125,11 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const { prompt, negativePrompt } = texts;
   const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);
   onStage('seeds');
-  const batches = batchSeeds(request, parts.random);
-  const sheet = request.grid ? gridSize(batches.flat().length, request) : undefined;
+  const seeds = runSeeds(request, parts.random);
+  const sheet = request.grid ? gridSize(seeds.batches.flat().length, request) : undefined;
   onStage('context');
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
-  const plan = planTextToImage(request, context, batches, parts.tokenizer());
+  const plan = planTextToImage(request, context, seeds, parts.tokenizer());
   return { request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
 }

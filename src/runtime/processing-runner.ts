@@ -156,7 +156,7 @@ export class ProcessingRunner {
     const { plan, request, sheet } = prepared;
     const seeds = plan.batches.flat();
     if (settings.sink !== undefined)
-      requireEncodable(request.format, sheet ?? plan, describePicture(plan, seeds[0] ?? 0));
+      requireEncodable(request.format, sheet ?? plan, describePicture(plan, { index: 0, seed: seeds[0] ?? 0 }));
     await settings.sink?.check({ seeds, grid: request.grid, format: request.format });
     requireMemory(prepared.memory, await (this.#parts.availableMemory ?? availableMemory)());
   }
@@ -180,7 +180,7 @@ export class ProcessingRunner {
     for await (const batch of batches) {
       images.push(...batch);
       for (const image of batch) {
-        const picture = { ...image, infotext: describePicture(prepared.plan, image.seed) };
+        const picture = { ...image, infotext: describePicture(prepared.plan, image) };
         this.#tell(run, { type: 'picture', picture, state: state.view() });
       }
     }

@@ -1,7 +1,7 @@
 import { UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 
-/** Every schedule the project knows by name, built or not. */
+/** Every schedule by name. */
 export type SchedulerName =
   | 'automatic'
   | 'uniform'
@@ -17,16 +17,11 @@ export type SchedulerName =
   | 'beta'
   | 'turbo';
 
-/** The one-line refusal of a name that is in no table: what resembles it, and what can be used. */
-export function unknownName(
-  kind: 'sampler' | 'scheduler',
-  text: string,
-  known: readonly string[],
-  built: string,
-): UsageError {
+/** The one-line refusal of a name that is in no table: what resembles it, and what there is. */
+export function unknownName(kind: 'sampler' | 'scheduler', text: string, known: readonly string[]): UsageError {
   // Comparing costs the product of both lengths, and no name is longer than this.
   const near = didYouMean(text.trim().slice(0, 64), known);
-  return new UsageError(`unknown ${kind} ${quoted(text)}${near === '' ? ';' : near} built: ${built}`, kind);
+  return new UsageError(`unknown ${kind} ${quoted(text)}${near === '' ? ';' : near} known: ${known.join(', ')}`, kind);
 }
 
 /** A stranger's word in an error message: one line, of bounded length. */

@@ -4,6 +4,7 @@ import { OptionStore } from '../../src/context/options.js';
 import type { TextToImageInput } from '../../src/request/txt2img.js';
 import { CachedModelProvider } from '../../src/runtime/model-provider.js';
 import { ProcessingRunner } from '../../src/runtime/processing-runner.js';
+import { SCHEDULERS } from '../../src/sampling/schedules.js';
 import { tinyModelPath } from '../support/tiny-model.js';
 
 /**
@@ -36,6 +37,24 @@ const CASES: Record<string, TextToImageInput> = {
   'in tiles': { ...BASE, width: 600, height: 32, vaeTiling: 'on' },
   'batch of three': { ...BASE, sampler: 'Euler a', batchSize: 3 },
 };
+for (const sampler of ['DPM++ SDE', 'DPM++ 2M SDE', 'DPM++ 2M SDE Heun', 'DPM++ 3M SDE', 'Restart', 'LCM']) {
+  CASES[`${sampler}, automatic`] = { ...BASE, sampler };
+}
+for (const sampler of ['DPM fast', 'DPM adaptive', 'DDIM', 'DDIM CFG++', 'PLMS', 'UniPC']) {
+  CASES[sampler] = { ...BASE, sampler };
+}
+Object.assign(CASES, {
+  'Restart that restarts': { ...BASE, sampler: 'Restart', steps: 20 },
+  'DDIM, eta 1': { ...BASE, sampler: 'DDIM', eta: 1 },
+  'DPM++ SDE, noise cpu': { ...BASE, sampler: 'DPM++ SDE', rng: 'cpu' },
+  'Euler with churn': { ...BASE, sampler: 'Euler', sChurn: 8, sTmax: 5 },
+  'own sigmas': { ...BASE, sigmas: [12, 4.5, 1, 0] },
+  variation: { ...BASE, subseed: 99, subseedStrength: 0.3, batchSize: 2 },
+  'seed resize': { ...BASE, seedResizeFromW: 40, seedResizeFromH: 96 },
+} satisfies Record<string, TextToImageInput>);
+for (const scheduler of SCHEDULERS.map(({ name }) => name).slice(4)) {
+  CASES[`Euler, ${scheduler}`] = { ...BASE, sampler: 'Euler', scheduler };
+}
 for (const sampler of ['Euler', 'Euler a', 'Heun', 'DPM++ 2M', 'DPM++ 2S a', 'LMS', 'DPM2', 'DPM2 a']) {
   for (const scheduler of ['automatic', 'uniform', 'karras', 'exponential']) {
     CASES[`${sampler}, ${scheduler}`] = { ...BASE, sampler, scheduler };
@@ -122,6 +141,22 @@ describe('the same bytes', () => {
     for (const [i, latent] of batch.latents.entries()) {
       const alone = await generate({ ...BASE, sampler: 'Euler a', seed: BASE.seed + i });
       expect(alone).toEqual({ latents: [latent], pixels: [batch.pixels[i]] });
+    }
+  });
+
+  it.each([
+    { sampler: 'DPM++ SDE' },
+    { sampler: 'DPM adaptive' },
+    { sampler: 'DDIM', eta: 1 },
+    { sampler: 'Euler a', subseed: 40, subseedStrength: 0.4 },
+    { seedResizeFromW: 40, seedResizeFromH: 96 },
+  ])('in a batch and alone: %j', async (change) => {
+    const input = { ...BASE, ...change };
+    const batch = await generate({ ...input, batchSize: 3 });
+    expect(new Set(batch.latents).size).toBe(3);
+    for (const [i, latent] of batch.latents.entries()) {
+      const seeds = change.subseed === undefined ? { seed: BASE.seed + i } : { subseed: change.subseed + i };
+      expect(await generate({ ...input, ...seeds })).toEqual({ latents: [latent], pixels: [batch.pixels[i]] });
     }
   });
 

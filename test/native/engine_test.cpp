@@ -111,8 +111,8 @@ TEST(engine_threads_change_no_byte) {
 TEST(engine_batch_position_changes_no_byte) {
   const auto engine = TinyFile().open();
   for (const std::string& sampler : sdgen::sampler_ids()) {
-    SampleRequest request = tiny_request();
-    request.sampler = sampler;
+    if (sdgen::find_sampler(sampler)->one_image) continue;
+    SampleRequest request = tiny_request(sampler);
     request.seeds = {5, 6, 7};
     const Latent batch = sample(*engine, request);
     CHECK(batch.batch == 3 && batch.channels == 4 && batch.height == 3 && batch.width == 5);

@@ -97,6 +97,15 @@ inline sdgen::Conditioning encode(sdgen::Engine& engine, const std::vector<sdgen
   return engine.encode_text({.groups = {{{chunks}}}, .clip_skip = clip_skip}, control)[0][0];
 }
 
+/// tiny_request for that sampler: with timesteps where it walks them, above 0 where it must end there.
+inline sdgen::SampleRequest tiny_request(const std::string& sampler) {
+  sdgen::SampleRequest request = tiny_request();
+  request.sampler = sampler;
+  if (sdgen::find_sampler(sampler)->walk == sdgen::Walk::kTimesteps) request.timesteps = {801, 601, 201, 1};
+  if (sdgen::find_sampler(sampler)->ends_above_0) request.sigmas.back() = 0.03f;
+  return request;
+}
+
 inline sdgen::Latent sample(sdgen::Engine& engine, const sdgen::SampleRequest& request) {
   return engine.sample(request, {}, nullptr);
 }

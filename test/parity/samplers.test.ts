@@ -24,6 +24,12 @@ const SAMPLERS: readonly (readonly [id: string, name: string, flags: readonly st
   ['lms', 'lms', []],
   ['dpm_2', 'dpm_2', []],
   ['dpm_2_ancestral', 'dpm_2_ancestral', []],
+  ['dpmpp_sde', 'dpmpp_sde', []],
+  ['dpmpp_sde', 'dpmpp_sde_eta0.5', ['--eta', '0.5']],
+  ['dpmpp_2m_sde', 'dpmpp_2m_sde', []],
+  ['dpmpp_2m_sde', 'dpmpp_2m_sde_eta0', ['--eta', '0']],
+  ['dpmpp_2m_sde_heun', 'dpmpp_2m_sde_heun', []],
+  ['dpmpp_3m_sde', 'dpmpp_3m_sde', []],
 ];
 
 function run(sampler: string, schedule: string, flags: readonly string[]) {

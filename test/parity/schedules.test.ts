@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findSampler } from '../../src/sampling/samplers.js';
-import { computeSigmas, modelSigmas, type SchedulerName, sigmaToT, tToSigma } from '../../src/sampling/schedules.js';
+import { computeSigmas, type SchedulerName } from '../../src/sampling/schedules.js';
+import { modelSigmas, sigmaToT, tToSigma } from '../../src/sampling/trained-sigmas.js';
 import { readSafetensors } from '../support/safetensors.js';
 
 const fixture = readSafetensors(new URL('../fixtures/k_diffusion_samplers.safetensors', import.meta.url));
@@ -31,6 +32,7 @@ describe("k-diffusion's schedules", () => {
     ['karras', 10, 'sigmas.karras'],
     ['karras', 20, 'sigmas.karras20'],
     ['exponential', 10, 'sigmas.exponential'],
+    ['polyexponential', 10, 'sigmas.polyexponential'],
   ])('%s of %i steps', (scheduler, steps, name) => {
     expectNear(computeSigmas({ sampler: euler, scheduler, steps }).sigmas, values(name));
   });
@@ -57,6 +59,14 @@ describe("the webui's five steps of SD1, to the printed digits", () => {
     ['uniform', [14.6146, 4.0861, 1.6156, 0.6951, 0.0292, 0]],
     ['karras', [14.6146, 4.7965, 1.2741, 0.2479, 0.0292, 0]],
     ['exponential', [14.6146, 3.089, 0.6529, 0.138, 0.0292, 0]],
+    ['polyexponential', [14.6146, 3.089, 0.6529, 0.138, 0.0292, 0]],
+    ['sgm_uniform', [14.6146, 5.0924, 2.2797, 1.1629, 0.5712, 0]],
+    ['kl_optimal', [14.6146, 2.6329, 1.2948, 0.7116, 0.3356, 0.0292]],
+    ['align_your_steps', [14.615, 3.2269, 1.396, 0.51, 0.029, 0]],
+    ['simple', [14.6146, 5.0878, 2.2765, 1.1606, 0.5693, 0]],
+    ['normal', [14.6146, 4.0861, 1.6156, 0.6951, 0.0292, 0]],
+    ['ddim', [5.1344, 2.2929, 1.1682, 0.5741, 0.0413, 0]],
+    ['beta', [14.6146, 12.0523, 7.3219, 2.5915, 0.0292, 0]],
   ])('%s', (scheduler, printed) => {
     const { sigmas } = computeSigmas({ sampler: euler, scheduler, steps: 5 });
     expect(Array.from(sigmas, (sigma) => Number(sigma.toFixed(4)))).toEqual(printed);

@@ -186,13 +186,17 @@ class FakeModel implements NativeModel {
         ...request.parts.flatMap(({ weight, stages }) => [weight * 1000, ...stages.flatMap(words)]),
         ...(request.uncond ?? []).flatMap(words),
         ...bits(sigmas),
-        ...Object.values(samplerOptions).map((value) => Math.fround(value) * 1000),
+        ...Object.values(samplerOptions).map((value) => Math.fround(Number(value)) * 1000),
         cfgScale * 1000,
-        ...Buffer.from(request.sampler + request.noiseSource),
+        ...bits(request.timesteps ?? new Float32Array(0)),
+        ...Buffer.from(request.sampler + request.noiseSource + samplerOptions.unipcVariant),
+        ...Buffer.from(JSON.stringify([request.resizeFrom, request.startWithSignal, request.wholeTimesteps])),
       ]);
       const data = new Float32Array(size * request.seeds.length);
+      const { variation, laterSeeds } = request;
       for (const [i, seed] of request.seeds.entries()) {
-        for (let k = 0; k < size; k += 1) data[i * size + k] = (mix([common, seed, k]) % 2048) / 1024 - 1;
+        const seeds = [seed, variation?.seeds[i] ?? 0, (variation?.strength ?? 0) * 1000, laterSeeds?.[i] ?? 0];
+        for (let k = 0; k < size; k += 1) data[i * size + k] = (mix([common, ...seeds, k]) % 2048) / 1024 - 1;
       }
       const latent = { data, batch: request.seeds.length, channels: 4, height, width };
       return { latent, profile: profileRow('unet', request.profile) };
@@ -242,7 +246,7 @@ class FakeModel implements NativeModel {
 export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
   const capabilities: Capabilities = {
     version: '0.0.0-fake',
-    samplers: SAMPLERS.filter((sampler) => sampler.built).map((sampler) => sampler.id),
+    samplers: SAMPLERS.map((sampler) => sampler.id),
     noiseSources: ['philox', 'torch-cpu'],
     devices: [{ name: 'reference', description: 'fake', precisions: ['fp32'], isa: 'portable', missing: '' }],
     families: ['sd1'],

@@ -7,8 +7,8 @@ import {
   PRECISION_NAMES,
   VAE_TILING_NAMES,
 } from '../../request/limits.js';
-import { builtSamplers } from '../../sampling/samplers.js';
-import { builtSchedulers } from '../../sampling/schedules.js';
+import { samplerNames } from '../../sampling/samplers.js';
+import { schedulerLabels } from '../../sampling/schedules.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import {
@@ -17,8 +17,10 @@ import {
   modelsDirFlag,
   numberFlag,
   overrideFlags,
+  samplingFlags,
   switchFlag,
   textFlag,
+  variationFlags,
 } from '../options.js';
 
 const EXAMPLES = `
@@ -44,8 +46,8 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
     .addOption(textFlag('--from <image>', "take over a picture's parameters; other flags win"))
     .addOption(numberFlag('--steps <n>', 'sampling steps', DEFAULTS.steps))
-    .addOption(textFlag('--sampler <name>', builtSamplers().join(', '), DEFAULTS.sampler))
-    .addOption(textFlag('--scheduler <name>', builtSchedulers().join(', '), DEFAULTS.scheduler))
+    .addOption(textFlag('--sampler <name>', samplerNames().join(', '), DEFAULTS.sampler))
+    .addOption(textFlag('--scheduler <name>', schedulerLabels().join(', '), DEFAULTS.scheduler))
     .addOption(numberFlag('--cfg-scale <x>', 'how strictly the prompt is followed; 1 = no guidance', DEFAULTS.cfgScale))
     .addOption(numberFlag('--width <pixels>', sideRange, DEFAULTS.width))
     .addOption(numberFlag('--height <pixels>', sideRange, DEFAULTS.height))
@@ -61,6 +63,11 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
       ),
     )
     .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
+    .optionsGroup('Variation of the seed:');
+  for (const option of variationFlags()) command.addOption(option);
+  command.optionsGroup('Sampling:');
+  for (const option of samplingFlags()) command.addOption(option);
+  command
     .optionsGroup('Model and machine:')
     .addOption(textFlag('-m, --model <file|name>', "a .safetensors file, or a file's stem in a models folder"))
     .addOption(modelsDirFlag())

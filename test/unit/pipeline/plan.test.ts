@@ -6,7 +6,7 @@ import { createContext } from '../../../src/context/runtime-context.js';
 import { Model } from '../../../src/native/model.js';
 import type { ModelDescription } from '../../../src/native/types.js';
 import { canonicalJson, type GenerationPlan, hashPlan, imageCount, parsePlan } from '../../../src/pipeline/plan.js';
-import { batchSeeds } from '../../../src/pipeline/seeds.js';
+import { runSeeds } from '../../../src/pipeline/seeds.js';
 import { planTextToImage } from '../../../src/pipeline/text-to-image.js';
 import { ClipTokenizer } from '../../../src/prompt/tokenizer.js';
 import { parseTextToImage, type TextToImageInput } from '../../../src/request/txt2img.js';
@@ -48,7 +48,7 @@ async function makePlan(
     },
   });
   const request = parseTextToImage({ prompt: 'a fox', seed: 5, ...input });
-  return planTextToImage(request, context, batchSeeds(request), tokenizer);
+  return planTextToImage(request, context, runSeeds(request), tokenizer);
 }
 
 describe('planTextToImage', () => {
@@ -88,7 +88,7 @@ describe('planTextToImage', () => {
   it('reads the options', async () => {
     const prompt = `${'a '.repeat(70)}, ${'b '.repeat(10)}`;
     const near = await makePlan({ prompt });
-    const off = await makePlan({ prompt }, {}, { commaPaddingBacktrack: 0, eta: 0.5 });
+    const off = await makePlan({ prompt, sampler: 'Euler a' }, {}, { commaPaddingBacktrack: 0, eta: 0.5 });
     expect(near.prompt.parts).not.toEqual(off.prompt.parts);
     expect(off.sampler.eta).toBe(0.5);
   });
@@ -114,6 +114,63 @@ describe('planTextToImage', () => {
     expect(await difference('[a:b:1.5]', old)).toBe(true);
     expect(await difference('[a:b:0.5]', old)).toBe(false);
     expect(await difference('[a:b:1.5]', {})).toBe(false);
+  });
+
+  it('gives a sampler the settings that it reads, the request before the options', async () => {
+    const settings = { sChurn: 5, sTmin: 0.1, sTmax: 3, sNoise: 1.05, eta: 0.5 };
+    const plan = (sampler: string, input = {}) => makePlan({ sampler, ...input }, {}, { ...settings, etaDdim: 0.25 });
+    const defaults = { sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1, eta: 1 };
+    expect((await plan('Euler')).sampler).toMatchObject({ ...settings, eta: 1 });
+    expect((await plan('Euler', { sTmax: 0 })).sampler.sTmax).toBe(Number.MAX_VALUE);
+    expect((await plan('LMS')).sampler).toMatchObject(defaults);
+    expect((await plan('Euler a')).sampler).toMatchObject({ ...defaults, eta: 0.5 });
+    expect((await plan('Euler a', { eta: 0.7 })).sampler.eta).toBe(0.7);
+    expect((await plan('DPM2 a')).sampler).toMatchObject({ ...defaults, eta: 0.5, sNoise: 1.05 });
+    expect((await plan('DDIM')).sampler.eta).toBe(0.25);
+    expect((await plan('PLMS')).sampler.eta).toBe(0);
+    expect((await plan('UniPC')).sampler).toMatchObject({ unipcVariant: 'bh1', unipcOrder: 3 });
+  });
+
+  it('carries timesteps, variation, resize and the seed delta', async () => {
+    const plan = await makePlan(
+      {
+        sampler: 'DDIM',
+        steps: 4,
+        batchSize: 2,
+        subseed: 8,
+        subseedStrength: 0.5,
+        seedResizeFromW: 256,
+        seedResizeFromH: 320,
+      },
+      {},
+      { etaNoiseSeedDelta: 31337 },
+    );
+    expect(plan).toMatchObject({
+      timesteps: [751, 501, 251, 1],
+      variation: { strength: 0.5, batches: [[8, 9]] },
+      resizeFrom: { width: 256, height: 320 },
+      seedDelta: 31337,
+      batches: [[5, 5]],
+      steps: 4,
+    });
+    expect(parsePlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
+    await expect(makePlan({ seedResizeFromW: 256 })).rejects.toThrow('a seed resize needs a width and a height');
+    await expect(makePlan({}, {}, { etaNoiseSeedDelta: -6 })).rejects.toThrow(
+      'the seed plus its delta (ENSD) must be 0 to',
+    );
+  });
+
+  it("takes sigmas of one's own, and counts their steps", async () => {
+    const plan = await makePlan({ sigmas: [9, 2.2, 0] });
+    expect(plan).toMatchObject({ sigmas: [9, Math.fround(2.2), 0], steps: 2 });
+    expect(plan.sampler).toMatchObject({ scheduler: 'own', schedulerLabel: null });
+  });
+
+  it('keeps the negative prompt of a sampler that always needs it, and pictures apart where they depend', async () => {
+    expect((await makePlan({ cfgScale: 1, sampler: 'DDIM CFG++' })).negativePrompt.part).not.toBeNull();
+    const plan = await makePlan({ sampler: 'DPM adaptive', batchSize: 2, count: 2, subseedStrength: 0.1, subseed: 3 });
+    expect(plan.batches).toEqual([[5], [5], [5], [5]]);
+    expect(plan.variation?.batches).toEqual([[3], [4], [5], [6]]);
   });
 
   it('refuses what the model cannot do', async () => {
@@ -190,26 +247,45 @@ describe('parsePlan', () => {
   });
 });
 
-describe('batchSeeds', () => {
+describe('runSeeds', () => {
   it('counts up over all batches', () => {
-    expect(batchSeeds({ seed: 5, count: 2, batchSize: 3 })).toEqual([
-      [5, 6, 7],
-      [8, 9, 10],
-    ]);
-    expect(batchSeeds({ seed: Number.MAX_SAFE_INTEGER, count: 1, batchSize: 1 })).toEqual([[Number.MAX_SAFE_INTEGER]]);
-    expect(() => batchSeeds({ seed: Number.MAX_SAFE_INTEGER, count: 1, batchSize: 2 })).toThrow(
-      /must leave room for 2/,
-    );
+    expect(runSeeds({ seed: 5, subseed: 9, count: 2, batchSize: 3 })).toEqual({
+      batches: [
+        [5, 6, 7],
+        [8, 9, 10],
+      ],
+      variations: undefined,
+    });
+    const largest = Number.MAX_SAFE_INTEGER;
+    expect(runSeeds({ seed: largest, count: 1, batchSize: 1 }).batches).toEqual([[largest]]);
+    expect(() => runSeeds({ seed: largest, count: 1, batchSize: 2 })).toThrow(/^seed must leave room for 2/);
+  });
+
+  it('counts the variation up instead where there is one', () => {
+    const request = { seed: 5, subseed: 9, subseedStrength: 0.2, count: 2, batchSize: 2 };
+    expect(runSeeds(request)).toEqual({
+      batches: [
+        [5, 5],
+        [5, 5],
+      ],
+      variations: [
+        [9, 10],
+        [11, 12],
+      ],
+    });
+    const largest = Number.MAX_SAFE_INTEGER;
+    expect(runSeeds({ ...request, seed: largest }).batches[1]).toEqual([largest, largest]);
+    expect(() => runSeeds({ ...request, subseed: largest })).toThrow(/^subseed must leave room for 4/);
   });
 
   it('draws the first in [0, 4294967294) for -1', () => {
-    let bound = 0;
-    const seeds = batchSeeds({ seed: -1, count: 1, batchSize: 2 }, (limit) => {
-      bound = limit;
-      return limit - 1;
-    });
-    expect([bound, seeds]).toEqual([4294967294, [[4294967293, 4294967294]]]);
-    const [[drawn = -1] = []] = batchSeeds({ seed: -1, count: 1, batchSize: 1 });
+    const bounds: number[] = [];
+    const random = (limit: number): number => limit - bounds.push(limit);
+    expect(runSeeds({ seed: -1, count: 1, batchSize: 2 }, random).batches).toEqual([[4294967293, 4294967294]]);
+    const varied = runSeeds({ seed: -1, subseed: -1, subseedStrength: 1, count: 1, batchSize: 1 }, random);
+    expect(varied).toEqual({ batches: [[4294967292]], variations: [[4294967291]] });
+    expect(bounds).toEqual([4294967294, 4294967294, 4294967294]);
+    const [[drawn = -1] = []] = runSeeds({ seed: -1, count: 1, batchSize: 1 }).batches;
     expect(drawn).toBeGreaterThanOrEqual(0);
   });
 });

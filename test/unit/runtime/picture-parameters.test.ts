@@ -73,7 +73,9 @@ describe('pictureParameters', () => {
 
 describe('takeOver', () => {
   it('gives fields, and names what has no place', () => {
-    const taken = takeOver(read(`cat\n${LINE}, RNG: NV, Size: 64x32, Model: m, ENSD: 31337, Emphasis: Original`));
+    const taken = takeOver(
+      read(`cat\n${LINE}, RNG: NV, Size: 64x32, Model: m, ENSD: 31337, Emphasis: Original, Tiling: True`),
+    );
     expect(taken).toEqual({
       fields: {
         prompt: 'cat',
@@ -86,10 +88,42 @@ describe('takeOver', () => {
         height: 32,
         clipSkip: 1,
         rng: 'gpu',
+        etaNoiseSeedDelta: 31337,
       },
       model: 'm',
-      left: ['ENSD: 31337'],
+      left: ['Tiling: True'],
     });
+  });
+
+  it('gives what bends the noise and the schedule', () => {
+    const written = [
+      'Variation seed: 9, Variation seed strength: 0.2, Seed resize from: 256x320, Eta DDIM: 0.5, Sigma churn: 3',
+      'Sigma tmin: 0.1, Sigma tmax: 8, Sigma noise: 1.01, Schedule min sigma: 0.05, Schedule max sigma: 12',
+      'Schedule rho: 5, Beta schedule alpha: 0.7, Beta schedule beta: 0.8, Discard penultimate sigma: True',
+      'Old karras scheduler sigmas: True, SGM noise multiplier: True, Sigmas: "10.0, 3.5, 0"',
+    ].join(', ');
+    const { fields, left } = takeOver(read(`cat\n${LINE}, ${written}`));
+    expect(fields).toMatchObject({
+      subseed: 9,
+      subseedStrength: 0.2,
+      seedResizeFromW: 256,
+      seedResizeFromH: 320,
+      eta: 0.5,
+      sChurn: 3,
+      sTmin: 0.1,
+      sTmax: 8,
+      sNoise: 1.01,
+      sigmaMin: 0.05,
+      sigmaMax: 12,
+      rho: 5,
+      betaDistAlpha: 0.7,
+      betaDistBeta: 0.8,
+      alwaysDiscardNextToLastSigma: true,
+      useOldKarrasSchedulerSigmas: true,
+      sgmNoiseMultiplier: true,
+      sigmas: [10, 3.5, 0],
+    });
+    expect(left).toEqual([]);
   });
 
   it('never lets a picture choose a path', () => {

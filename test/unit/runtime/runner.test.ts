@@ -152,7 +152,7 @@ describe('a run', () => {
 describe('interleaved runs with different options', () => {
   it('give what each gives alone', async () => {
     const variants = [
-      { input: REQUEST, override: { eta: 0.5 }, model: 'one' },
+      { input: { ...REQUEST, sampler: 'DPM++ 2S a' }, override: { eta: 0.5 }, model: 'one' },
       {
         input: { ...REQUEST, sampler: 'Euler a', cfgScale: 3, count: 2 },
         override: { eta: 0.9, sNoise: 0.5 },
@@ -177,14 +177,15 @@ describe('interleaved runs with different options', () => {
 
   it('read a snapshot: options set during a run change later runs only', async () => {
     const { runner, options } = setUp();
-    const before = await runner.run(REQUEST, { commandOptions: command() });
-    const during = await runner.run(REQUEST, {
+    const input = { ...REQUEST, sampler: 'Euler a' };
+    const before = await runner.run(input, { commandOptions: command() });
+    const during = await runner.run(input, {
       commandOptions: command(),
       onEvent: (event) => {
         if (event.type === 'stage' && event.stage === 'execute') options.set({ eta: 0.1 });
       },
     });
-    const after = await runner.run(REQUEST, { commandOptions: command() });
+    const after = await runner.run(input, { commandOptions: command() });
     expect(hashes(during)).toEqual(hashes(before));
     expect(hashes(after)).not.toEqual(hashes(before));
   });
