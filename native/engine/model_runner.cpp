@@ -7,6 +7,8 @@
 namespace sdgen {
 namespace {
 
+constexpr uint64_t kAhead = uint64_t{64} << 20;  // bytes of the file that are asked for before they are needed
+
 void add_profile(std::vector<OpProfile>& profile, const std::string& part, const OpTimes& times, const Program& program) {
   for (size_t kind = 0; kind < times.rows.size(); ++kind) {
     const OpTimes::Row& row = times.rows[kind];
@@ -110,14 +112,32 @@ void ModelRunner::run(LoadedProgram& program, const RunControl& control) {
   }
 }
 
+std::vector<const WeightUse*> ModelRunner::in_file_order(const std::vector<WeightUse>& uses) const {
+  std::vector<const WeightUse*> order;
+  for (const WeightUse& use : uses) order.push_back(&use);
+  const auto offset = [&](const WeightUse* use) { return index_.tensors.at(use->name)->offset; };
+  std::stable_sort(order.begin(), order.end(), [&](const WeightUse* a, const WeightUse* b) { return offset(a) < offset(b); });
+  return order;
+}
+
 void ModelRunner::prepare(const std::vector<WeightUse>& uses, const std::atomic<bool>* cancel,
                           const std::function<void(uint64_t, uint64_t)>& on_progress) {
   const uint64_t total = packed_bytes(uses);
-  uint64_t loaded = 0;
-  for (const WeightUse& use : uses) {
+  uint64_t loaded = 0, ahead = 0;
+  const std::vector<const WeightUse*> order = in_file_order(uses);
+  size_t next = 0;
+  for (const WeightUse* use : order) {
     throw_if_cancelled(cancel);
-    packed(use);
-    loaded += backend_->packed_bytes(use);
+    // The system reads what comes next while this one is packed. A thread of ours that read and converted ahead took the
+    // packers' cores: loading became slower (docs/performance.md).
+    const auto bytes = [&](const WeightUse* u) { return index_.tensors.at(u->name)->bytes; };
+    for (; next < order.size() && ahead < kAhead; ++next) {
+      if (!weights_.contains(order[next]->name)) store_->prefetch(*index_.tensors.at(order[next]->name));
+      ahead += bytes(order[next]);
+    }
+    packed(*use);
+    ahead -= bytes(use);
+    loaded += backend_->packed_bytes(*use);
     if (on_progress) on_progress(loaded, total);
   }
 }

@@ -62,6 +62,8 @@ class ModelRunner {
   uint64_t packed_bytes(const std::vector<WeightUse>& uses) const;
 
  private:
+  /// The tensors of `uses` in the order of the file, which a disk reads fastest.
+  std::vector<const WeightUse*> in_file_order(const std::vector<WeightUse>& uses) const;
   std::shared_ptr<const PackedWeight> packed(const WeightUse& use);
 
   std::shared_ptr<const WeightStore> store_;

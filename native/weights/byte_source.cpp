@@ -68,6 +68,15 @@ class FileSource final : public ByteSource {
     }
   }
 
+  void prefetch(uint64_t offset, uint64_t size) const noexcept override {
+#ifdef POSIX_FADV_WILLNEED
+    posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+#else
+    (void)offset;
+    (void)size;
+#endif
+  }
+
  private:
   Error open_error(int number) const {
     std::string what = "cannot be opened: " + reason(number);

@@ -20,6 +20,11 @@ class ByteSource {
   virtual uint64_t size() const noexcept = 0;
   /// Reads the bytes [offset, offset + size), which must lie within size(). Throws kIo, also if the file shrank.
   virtual void read(uint64_t offset, void* destination, size_t size) const = 0;
+  /// Says that these bytes are read soon: the system may fetch them meanwhile. Advice only.
+  virtual void prefetch(uint64_t offset, uint64_t size) const noexcept {
+    (void)offset;
+    (void)size;
+  }
 };
 
 /// Throws kIo: missing, not readable, not a regular file.

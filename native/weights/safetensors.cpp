@@ -69,6 +69,8 @@ class SafetensorsStore final : public WeightStore {
     }
   }
 
+  void prefetch(const TensorInfo& tensor) const noexcept override { source_->prefetch(tensor.offset, tensor.bytes); }
+
   void read_raw(const TensorInfo& tensor, uint64_t offset, void* destination, uint64_t size) const override {
     if (offset > tensor.bytes || size > tensor.bytes - offset) {
       throw file_error(ErrorCode::kInternal, path(), "read outside of tensor \"" + shown(tensor.name) + "\"");

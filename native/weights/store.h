@@ -41,6 +41,8 @@ class WeightStore {
   /// Reads a float tensor as float32 in pieces of whole outermost rows (at most `piece_elements`, at least one row),
   /// in ascending order. Throws kIo (short read), kModelFormat (dtype is not a float).
   virtual void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const = 0;
+  /// Says that the tensor is read soon, so that its bytes come from the disk while others are packed. Advice only.
+  virtual void prefetch(const TensorInfo& tensor) const noexcept { (void)tensor; }
   /// Reads the raw bytes [offset, offset + size) of a tensor.
   virtual void read_raw(const TensorInfo& tensor, uint64_t offset, void* destination, uint64_t size) const = 0;
 };
