@@ -11,11 +11,11 @@ namespace sdgen {
 
 struct NoisePlan {
   NoiseSource source = NoiseSource::kPhilox;
-  std::vector<uint64_t> seeds;     // one an image
-  std::vector<uint64_t> subseeds;  // as many, or none: the start is turned towards their noise by `strength`
+  std::vector<uint64_t> seeds = {};     // one an image
+  std::vector<uint64_t> subseeds = {};  // as many, or none: the start is turned towards their noise by `strength`
   double strength = 0;
   int64_t resize_width = 0, resize_height = 0;  // in latent cells; 0: none. The start's middle is that size's noise
-  std::vector<uint64_t> later_seeds;            // as many, or none: draws after the start come from new streams
+  std::vector<uint64_t> later_seeds = {};       // as many, or none: draws after the start come from new streams
 };
 
 class BatchNoise {

@@ -114,6 +114,18 @@ const SAMPLE: [field: string, value: unknown][] = [
   ['sigmas', FLOATS(1)],
   ['sigmas', new Float64Array([14, 0])],
   ['sigmas', new Float32Array([14, -1])],
+  ['timesteps', [1, 2]],
+  ['startWithSignal', 1],
+  ['wholeTimesteps', 'yes'],
+  ['variation.seeds', 5],
+  ['variation.seeds[0]', -1],
+  ['variation.strength', -1],
+  ['resizeFrom.width', 0],
+  ['resizeFrom.height', 1.5],
+  ['laterSeeds', []],
+  ['laterSeeds[0]', 2 ** 53],
+  ['samplerOptions.unipcVariant', 'bh3'],
+  ['samplerOptions.unipcOrder', 4],
   ['cfgScale', Number.NaN],
   ['cfgScale', '7'],
   ['conditionings', null],
@@ -168,7 +180,19 @@ describe('a wrong argument is refused by its name', () => {
   });
 
   it.each(SAMPLE)('sample: %s (%#)', async (field, value) => {
-    const request = { ...sampleRequest(model.describe(), 2), previewEvery: 0, profile: false };
+    const base = sampleRequest(model.describe(), 2);
+    const request = {
+      ...base,
+      samplerOptions: { ...base.samplerOptions, unipcVariant: 'bh1' as const, unipcOrder: 3 },
+      timesteps: FLOATS(0),
+      startWithSignal: false,
+      wholeTimesteps: false,
+      variation: { seeds: [...base.seeds], strength: 0 },
+      resizeFrom: { width: 4, height: 4 },
+      laterSeeds: [...base.seeds],
+      previewEvery: 0,
+      profile: false,
+    };
     await expectRefusal(() => model.sample(having(request, field, value)).promise, field);
   });
 

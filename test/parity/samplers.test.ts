@@ -59,15 +59,15 @@ describe('stochastic churn (Karras et al., Algorithm 2)', () => {
   };
 
   /** The algorithm in float64, value by value. */
-  function expected(heun: boolean): number[] {
+  function expected(heun: boolean, tmin = 0, tmax = Number.POSITIVE_INFINITY): number[] {
     const steps = sigmas.length - 1;
-    const gamma = Math.min(CHURN / steps, Math.SQRT2 - 1);
     let x = Array.from(x0, (value) => value * (sigmas[0] ?? 0));
     const all = [...x];
     for (let i = 0; i < steps; i++) {
       const sigma = sigmas[i] ?? 0;
       const next = sigmas[i + 1] ?? 0;
-      const raised = sigma * (1 + gamma);
+      const applies = sigma >= tmin && sigma <= tmax;
+      const raised = sigma * (1 + (applies ? Math.min(CHURN / steps, Math.SQRT2 - 1) : 0));
       x = x.map((value, k) => {
         const noisy = value + Math.sqrt(raised ** 2 - sigma ** 2) * (noise[i * x0.length + k] ?? 0);
         const slope = (noisy - denoise(noisy, raised)) / raised;
@@ -79,6 +79,14 @@ describe('stochastic churn (Karras et al., Algorithm 2)', () => {
     }
     return all;
   }
+
+  it('of some steps draws at every step, as k-diffusion does, and uses those inside', () => {
+    const flags = ['--s-churn', String(CHURN), '--s-tmin', '0.1', '--s-tmax', '6'];
+    const { trajectory, drawn: draws } = run('euler', 'karras', flags);
+    const data = Float64Array.from(expected(false, 0.1, 6));
+    expect(relativeError(trajectory, { dtype: 'F64', shape: trajectory.shape, data })).toBeLessThan(BOUND);
+    expect(draws).toBe(sigmas.length - 1);
+  });
 
   it.each([
     ['euler', false],
