@@ -49,7 +49,17 @@ function difference(a: Buffer, b: Buffer): number {
 describe('whole pictures equal those of diffusers and k-diffusion', () => {
   for (const one of cases) {
     it(one.file, async () => {
-      const argv = ['txt2img', '--model', await tinyModelPath('micro1'), '--rng', 'cpu', '--output', one.file];
+      const argv = [
+        'txt2img',
+        '--model',
+        await tinyModelPath('micro1'),
+        '--rng',
+        'cpu',
+        '--precision',
+        'fp32',
+        '--output',
+        one.file,
+      ];
       const values = {
         prompt: one.prompt,
         'negative-prompt': one.negative_prompt,

@@ -75,7 +75,8 @@ describe('txt2img on the real engine', () => {
       '--json',
       ...output,
     ]);
-    const again = ['txt2img', '--from', `first.${extension}`, '--json'];
+    // A picture's device and precision are facts of it, not wishes: "auto" may take others.
+    const again = ['txt2img', '--from', `first.${extension}`, '--json', ...exact];
     const second = await box.run(again);
     expect(second.code, second.err).toBe(0);
     const hash = (out: string): string => JSON.parse(out).files[0].pixelSha256;
