@@ -39,6 +39,7 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Clip skip', 'clipSkip', number],
   ['ENSD', 'etaNoiseSeedDelta', number],
   ['RNG', 'rng', noise],
+  ['Precision', 'precision', (value) => (/^(fp32|bf16|fp16)$/.test(value) ? value : undefined)],
   ['VAE tiling', 'vaeTiling', (value) => (value === 'on' || value === 'off' ? value : undefined)],
   ['Sigmas', 'sigmas', list],
   ['Schedule min sigma', 'sigmaMin', bent],
@@ -58,7 +59,7 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
 ];
 
 /** Keys that say who and where, not what. */
-const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device', 'Precision']);
+const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device']);
 /** Keys that older webuis' behaviour adds to those that are written. */
 const QUIRKS = ['Old prompt editing timelines', 'Pad conds v0', 'Downcast alphas_cumprod'];
 /** Values that say that nothing was done. */
