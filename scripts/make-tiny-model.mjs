@@ -5,87 +5,20 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { availableParallelism, endianness } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
+import { encodeHeader, writeCheckpoint } from './tiny-model/file.mjs';
+import { writeFolder } from './tiny-model/folder.mjs';
 import { ARCHITECTURES, metadataOf, tensorsOf } from './tiny-model/layout.mjs';
-import { countElements, PIECE, writePieces } from './tiny-model/pieces.mjs';
 
 export const ARCH_NAMES = Object.keys(ARCHITECTURES);
 const DTYPES = ['F16', 'F32'];
-const USAGE = `usage: node scripts/make-tiny-model.mjs OUT.safetensors --arch ${ARCH_NAMES.join('|')} [--dtype F16|F32] [--seed 7] [--force]`;
+const USAGE =
+  `usage: node scripts/make-tiny-model.mjs OUT --arch ${ARCH_NAMES.join('|')} [--dtype F16|F32] [--seed 7] [--force]\n` +
+  '       [--layout single|diffusers] [--variant fp16] [--shards N]   (a file, or a folder of diffusers)';
 
 class UsageError extends Error {}
-
-/** JSON as Python's json.dumps spaces it, so that whole files are equal too. @param {unknown} value @returns {string} */
-function spacedJson(value) {
-  if (Array.isArray(value)) return `[${value.map(spacedJson).join(', ')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  return `{${Object.entries(value)
-    .map(([key, item]) => `${JSON.stringify(key)}: ${spacedJson(item)}`)
-    .join(', ')}}`;
-}
-
-/**
- * Length field and padded JSON of a safetensors file.
- * @param {import('./tiny-model/layout.mjs').TensorSpec[]} tensors
- * @param {Record<string, string>} metadata
- * @param {'F16' | 'F32'} dtype
- */
-function encodeHeader(tensors, metadata, dtype) {
-  /** @type {Record<string, unknown>} */
-  const header = { __metadata__: metadata };
-  let offset = 0;
-  for (const { name, shape, elements } of tensors) {
-    const end = offset + elements * (dtype === 'F16' ? 2 : 4);
-    header[name] = { dtype, shape, data_offsets: [offset, end] };
-    offset = end;
-  }
-  const json = spacedJson(header);
-  const padded = Math.ceil(json.length / 8) * 8;
-  const bytes = Buffer.alloc(8 + padded, ' ');
-  bytes.writeBigUInt64LE(BigInt(padded), 0);
-  bytes.write(json, 8, 'ascii');
-  return bytes;
-}
-
-/**
- * Runs `count` workers over the job's pieces.
- * @param {import('./tiny-model/pieces.mjs').PieceJob} job
- * @param {number} count
- * @param {(bytes: number) => void} onPiece
- * @param {AbortSignal | undefined} signal
- */
-async function writeWithWorkers(job, count, onPiece, signal) {
-  const workers = Array.from(
-    { length: count },
-    () =>
-      new Worker(new URL('./tiny-model/pieces.mjs', import.meta.url), {
-        workerData: { job: 'tiny-model-pieces', ...job },
-      }),
-  );
-  const ends = workers.map(
-    (worker) =>
-      /** @type {Promise<void>} */ (
-        new Promise((resolve, reject) => {
-          worker.on('message', onPiece);
-          worker.once('error', reject);
-          worker.once('exit', (code) => (code === 0 ? resolve() : reject(new Error('a writing thread was stopped'))));
-        })
-      ),
-  );
-  const stop = () => Promise.all(workers.map((worker) => worker.terminate()));
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await Promise.all(ends);
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    await stop();
-    await Promise.allSettled(ends);
-  }
-}
 
 /**
  * An existing file may be replaced if it is such a checkpoint itself: another is one command away.
@@ -113,41 +46,42 @@ async function refuseToOverwrite(path, header) {
  * @throws {Error} unknown arch; a file of something else is in the way; what the file system says; stopped
  */
 export async function makeTinyModel({ path, arch, dtype = 'F16', seed = 7, force = false, ...rest }) {
-  const { threads, onProgress, signal } = rest;
   const chosen = ARCHITECTURES[arch];
   if (chosen === undefined) throw new UsageError(`unknown arch "${arch}"; known: ${ARCH_NAMES.join(', ')}`);
-  if (endianness() !== 'LE') throw new Error('safetensors files are little-endian and this machine is not');
   const tensors = tensorsOf(chosen);
   const header = encodeHeader(tensors, metadataOf(chosen), dtype);
-  const elements = countElements(tensors);
-  const bytes = header.length + elements * (dtype === 'F16' ? 2 : 4);
   if (!force) await refuseToOverwrite(path, header);
   await mkdir(dirname(path), { recursive: true });
+  const bytes = await writeCheckpoint({ path, header, tensors, dtype, seed, ...rest });
+  return { tensors: tensors.length, bytes };
+}
+
+/**
+ * Writes the same networks as a folder of diffusers, with its tokenizer: under a temporary name, then renamed.
+ * @param {{ path: string, arch: string, dtype?: 'F16' | 'F32', seed?: number, force?: boolean, threads?: number,
+ *   variant?: string, shards?: number, signal?: AbortSignal }} options `variant`: "fp16" names the weights so; `shards`:
+ *   files for each part's weights
+ * @returns {Promise<{ tensors: number, bytes: number }>}
+ * @throws {Error} as makeTinyModel
+ */
+export async function makeTinyFolder({ path, arch, force = false, ...rest }) {
+  const chosen = ARCHITECTURES[arch];
+  if (chosen === undefined) throw new UsageError(`unknown arch "${arch}"; known: ${ARCH_NAMES.join(', ')}`);
+  if (!force && (await stat(path).catch(() => undefined)) !== undefined) {
+    throw new Error(`${path}: exists; give --force to replace it`);
+  }
+  await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
-  let written = header.length;
-  const onPiece = (/** @type {number} */ more) => {
-    written += more;
-    onProgress?.(written, bytes);
-  };
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.write(header, 0, header.length, 0);
-      const next = new SharedArrayBuffer(4);
-      const job = { fd: file.fd, dataStart: header.length, tensors, dtype, seed, next };
-      const workers = Math.min(threads ?? availableParallelism(), Math.ceil(elements / PIECE));
-      if (workers <= 1) writePieces(job, onPiece);
-      else await writeWithWorkers(job, workers, onPiece, signal);
-    } finally {
-      await file.close();
-    }
-    signal?.throwIfAborted();
+    const written = await writeFolder({ path: temporary, arch: chosen, ...rest });
+    rest.signal?.throwIfAborted();
+    if (force) await rm(path, { recursive: true, force: true });
     await rename(temporary, path);
+    return written;
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { recursive: true, force: true });
     throw error;
   }
-  return { tensors: tensors.length, bytes };
 }
 
 /** @param {string[]} argv */
@@ -161,6 +95,9 @@ function parseCommandLine(argv) {
         arch: { type: 'string' },
         dtype: { type: 'string', default: 'F16' },
         seed: { type: 'string', default: '7' },
+        layout: { type: 'string', default: 'single' },
+        variant: { type: 'string' },
+        shards: { type: 'string', default: '1' },
         force: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -168,7 +105,7 @@ function parseCommandLine(argv) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
-  const { arch, dtype, seed, force, help } = parsed.values;
+  const { arch, dtype, seed, force, help, layout, variant, shards } = parsed.values;
   const [path, ...surplus] = parsed.positionals;
   if (help) return undefined;
   if (path === undefined) throw new UsageError('name the file to write');
@@ -181,7 +118,20 @@ function parseCommandLine(argv) {
   if (!/^\d{1,10}$/.test(seed) || Number(seed) > 0xffffffff) {
     throw new UsageError(`--seed "${seed}" is not an integer from 0 to 4294967295`);
   }
-  return { path, arch, dtype: /** @type {'F16' | 'F32'} */ (dtype), seed: Number(seed), force };
+  if (layout !== 'single' && layout !== 'diffusers')
+    throw new UsageError(`--layout "${layout}" is unknown; known: single, diffusers`);
+  if (variant !== undefined && !/^\w{1,16}$/.test(variant))
+    throw new UsageError(`--variant "${variant}" is not a short word`);
+  if (!/^[1-9]\d?$/.test(shards)) throw new UsageError(`--shards "${shards}" is not a number from 1 to 99`);
+  if (layout === 'single' && (variant !== undefined || shards !== '1')) {
+    throw new UsageError('--variant and --shards are for --layout diffusers');
+  }
+  const common = { path, arch, dtype: /** @type {'F16' | 'F32'} */ (dtype), seed: Number(seed), force };
+  return {
+    layout,
+    common,
+    folder: { ...common, shards: Number(shards), ...(variant === undefined ? {} : { variant }) },
+  };
 }
 
 /**
@@ -200,8 +150,12 @@ export async function main(argv, streams, /** @type {AbortSignal | undefined} */
     const onProgress = (/** @type {number} */ done, /** @type {number} */ total) => {
       if (streams.tty) streams.err(`\r${mib(done)} of ${mib(total)}${done === total ? '\n' : ''}`);
     };
-    const { tensors, bytes } = await makeTinyModel({ ...options, onProgress, ...(signal ? { signal } : {}) });
-    streams.out(`${options.path}: ${tensors} tensors, ${mib(bytes)}, random weights (seed ${options.seed})`);
+    const { layout, common, folder } = options;
+    const stop = signal ? { signal } : {};
+    const made =
+      layout === 'single' ? makeTinyModel({ ...common, onProgress, ...stop }) : makeTinyFolder({ ...folder, ...stop });
+    const { tensors, bytes } = await made;
+    streams.out(`${common.path}: ${tensors} tensors, ${mib(bytes)}, random weights (seed ${common.seed})`);
     return 0;
   } catch (error) {
     if (signal?.aborted) return 130;

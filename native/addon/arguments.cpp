@@ -93,6 +93,16 @@ class Argument {
     return values;
   }
 
+  /// Colours in [-1, 1]: a Uint8Array of levels, or a Float32Array.
+  std::vector<float> rgb(int64_t count) const {
+    if (!value_.IsTypedArray() || value_.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array) return floats(count);
+    std::vector<float> colours;
+    for (const uint8_t level : copy<Napi::Uint8Array, uint8_t>(napi_uint8_array, "a Uint8Array or Float32Array", count)) {
+      colours.push_back(2.0f * (static_cast<float>(level) / 255.0f) - 1.0f);
+    }
+    return colours;
+  }
+
   /// An Int32Array of `count` elements, each from 0 to `most`.
   std::vector<int32_t> int32s(int64_t count, int64_t most) const {
     auto values = copy<Napi::Int32Array, int32_t>(napi_int32_array, "an Int32Array", count);
@@ -139,10 +149,13 @@ ModelOverrides read_overrides(const Argument& overrides) {
   const Argument prediction_type = overrides["predictionType"], text_heads = overrides["textHeads"];
   const Argument unet_heads = overrides["unetHeads"], scale_factor = overrides["scaleFactor"];
   if (prediction_type.given()) {
-    read.prediction_type = static_cast<PredictionType>(prediction_type.one_of(kPredictionTypes));
+    // "probe" is what a file may need, not what one can ask for.
+    constexpr std::span<const char* const> built(kPredictionTypes.data(), 2);
+    read.prediction_type = static_cast<PredictionType>(prediction_type.one_of(built));
   }
   if (text_heads.given()) read.text_heads = text_heads.integer(1, 1024);
   if (unet_heads.given()) read.unet_heads = unet_heads.integer(1, 1024);
+  if (const Argument zero_snr = overrides["zeroTerminalSnr"]; zero_snr.given()) read.zero_terminal_snr = zero_snr.boolean();
   if (scale_factor.given()) read.scale_factor = scale_factor.number(std::numeric_limits<double>::min());
   return read;
 }
@@ -203,6 +216,7 @@ OpenOptions read_open_options(Napi::Value value) {
   const Argument options(value, "");
   OpenOptions read;
   read.path = options["path"].text();
+  if (const Argument vae = options["vae"]; vae.given()) read.vae = vae.text();
   read.device = devices[options["device"].one_of(devices)];
   read.precision = precisions[options["precision"].one_of(precisions)];
   read.threads = static_cast<int>(options["threads"].integer(0, 1024));
@@ -281,6 +295,18 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   const Argument preview_every = request["previewEvery"];
   if (preview_every.given()) read.preview_every = static_cast<int>(preview_every.integer(0, 1 << 20));
   return read;
+}
+
+std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription&) {
+  std::vector<Picture> pictures;
+  for (const Argument& image : Argument(value, "")["images"].elements(kLargestBatch)) {
+    Picture picture;
+    picture.width = image["width"].integer(1, kLargestSide);
+    picture.height = image["height"].integer(1, kLargestSide);
+    picture.rgb = image["data"].rgb(3 * picture.width * picture.height);
+    pictures.push_back(std::move(picture));
+  }
+  return pictures;
 }
 
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model) {

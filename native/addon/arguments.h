@@ -9,14 +9,17 @@
 namespace sdgen::addon {
 
 // The JavaScript names of enumerations, in the order of their C++ values.
-constexpr std::array<const char*, 2> kPredictionTypes{"epsilon", "v_prediction"};
+constexpr std::array<const char*, 3> kPredictionTypes{"epsilon", "v_prediction", "probe"};
 constexpr std::array<const char*, 2> kNoiseSources{"philox", "torch-cpu"};
-constexpr std::array<const char*, 3> kOrigins{"flag", "metadata", "default"};
+constexpr std::array<const char*, 6> kOrigins{"flag", "metadata", "config", "weights", "probe", "default"};
+constexpr std::array<const char*, 3> kTokenizers{"clip", "open_clip", "folder"};
 
 OpenOptions read_open_options(Napi::Value value);
 EstimateRequest read_estimate_request(Napi::Value value);
 TextRequest read_text_request(Napi::Value value, const ModelDescription& model);
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
+/// RGB8 becomes x = 2·(value/255) − 1 in fp32.
+std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription& model);
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
 bench::Options read_bench_options(Napi::Value value);
 /// The optional `profile` of a request.

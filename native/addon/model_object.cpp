@@ -10,6 +10,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
                      {InstanceMethod<&M::describe>("describe"), InstanceMethod<&M::estimate>("estimate"),
                       InstanceMethod<&M::load>("load"), InstanceMethod<&M::encode_text>("encodeText"),
                       InstanceMethod<&M::sample>("sample"), InstanceMethod<&M::decode>("decode"),
+                      InstanceMethod<&M::encode>("encode"),
                       InstanceMethod<&M::close>("close")});
 }
 
@@ -78,15 +79,21 @@ Napi::Value ModelObject::estimate(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
   return job(info, info[0], "onProgress", [&](const ModelDescription&) {
-    const auto bytes = std::make_shared<uint64_t>(0);
-    const auto work = [bytes](std::unique_ptr<Engine>& engine, Task& task) {
-      engine->load({task.cancelled(), nullptr}, [&](uint64_t loaded, uint64_t total) {
-        *bytes = total;
-        task.report(LoadEvent{loaded, total});
-      });
+    struct Loaded {
+      uint64_t bytes = 0;
+      ModelDescription description;
     };
-    const auto result = [this, bytes](Napi::Env env) -> Napi::Value {
-      account(std::max(accounted_bytes_, static_cast<int64_t>(*bytes)));
+    const auto loaded = std::make_shared<Loaded>();
+    const auto work = [loaded](std::unique_ptr<Engine>& engine, Task& task) {
+      engine->load({task.cancelled(), nullptr}, [&](uint64_t done, uint64_t total) {
+        loaded->bytes = total;
+        task.report(LoadEvent{done, total});
+      });
+      loaded->description = engine->describe();  // copied on the worker's thread, which may go on to change it
+    };
+    const auto result = [this, loaded](Napi::Env env) -> Napi::Value {
+      account(std::max(accounted_bytes_, static_cast<int64_t>(loaded->bytes)));
+      opened_->description = std::move(loaded->description);
       return env.Undefined();
     };
     return std::pair<Task::Work, Result>(work, result);
@@ -130,6 +137,13 @@ Napi::Value ModelObject::decode(const Napi::CallbackInfo& info) {
   return compute(info, info[1], "onImage", read_decode_request, "images",
                  [](Engine& engine, const DecodeRequest& request, const RunControl& control, Task& task) {
                    return engine.decode(request, control, [&](int done) { task.report(ImageEvent{done}); });
+                 });
+}
+
+Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
+  return compute(info, info.Env().Undefined(), "", read_encode_request, "moments",
+                 [](Engine& engine, const std::vector<Picture>& pictures, const RunControl& control, Task&) {
+                   return engine.encode(pictures, control);
                  });
 }
 

@@ -27,6 +27,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value encode_text(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value decode(const Napi::CallbackInfo& info);
+  Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   const Opened& opened() const;
@@ -41,7 +42,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   void account(int64_t bytes);
 
   std::shared_ptr<Worker> worker_;
-  std::shared_ptr<const Opened> opened_;
+  std::shared_ptr<Opened> opened_;
   int64_t accounted_bytes_ = 0;
 };
 

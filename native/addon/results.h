@@ -71,6 +71,7 @@ struct Js {
     return object({{"data", (*this)(l.data)}, {"batch", (*this)(l.batch)}, {"channels", (*this)(l.channels)},
                    {"height", (*this)(l.height)}, {"width", (*this)(l.width)}});
   }
+  Napi::Value operator()(const Moments& m) const { return object({{"mean", (*this)(m.mean)}, {"logvar", (*this)(m.logvar)}}); }
   Napi::Value operator()(const Image& image) const {
     return object({{"data", (*this)(image.rgb)}, {"width", (*this)(image.width)}, {"height", (*this)(image.height)},
                    {"retriedInFp32", (*this)(image.retried_in_fp32)}});
@@ -116,11 +117,19 @@ inline Napi::Value Js::operator()(const ModelDescription& model) const {
       {"latentChannels", js(model.latent_channels)},
       {"latentScale", js(model.latent_scale)},
       {"text", object({{"width", js(text.width)}, {"layers", js(text.layers)}, {"heads", js(text.heads)},
-                       {"vocabulary", js(text.vocabulary)}, {"positions", js(text.positions)}})},
+                       {"vocabulary", js(text.vocabulary)}, {"positions", js(text.positions)},
+                       {"hasClipSkip", js(text.has_clip_skip)},
+                       {"tokenizer", js(kTokenizers.at(static_cast<size_t>(text.tokenizer)))}})},
       {"unet", object({{"inChannels", js(unet.in_channels)}, {"modelChannels", js(unet.model_channels)},
                        {"channelMultipliers", js(unet.channel_multipliers)},
                        {"contextWidth", js(unet.context_width)}, {"heads", js(unet.heads)}})},
-      {"vae", object({{"channels", js(vae.channels)}, {"channelMultipliers", js(vae.channel_multipliers)}})},
+      {"vae", object({{"channels", js(vae.channels)}, {"channelMultipliers", js(vae.channel_multipliers)},
+                      {"hasEncoder", js(vae.has_encoder)}})},
+      {"noise", object({{"alphasCumprod", typed<Napi::Float64Array>(model.noise.alphas_cumprod)},
+                        {"origin", js(kOrigins.at(static_cast<size_t>(model.noise.origin)))},
+                        {"zeroTerminalSnr", js(model.noise.zero_terminal_snr)}})},
+      {"files", js(model.files)},
+      {"vaeFiles", js(model.vae_files)},
       {"unusedTensors", js(model.unused_tensors)},
       {"renamed", js(model.renamed)},
   });

@@ -15,9 +15,9 @@
 #include "bench/made_weights.h"
 #include "bench/op_shapes.h"
 #include "engine/model_runner.h"
+#include "engine/open_model.h"
 #include "engine/request_check.h"
 #include "models/clip.h"
-#include "models/registry.h"
 #include "models/unet.h"
 #include "models/vae.h"
 
@@ -34,9 +34,7 @@ constexpr const char* kParts[] = {"text", "unet", "vae-decode"};
 
 ModelConfig config_of(const Options& options) {
   if (options.model.empty()) return architecture(options.arch);
-  const std::shared_ptr<const WeightStore> store = open_safetensors(options.model);
-  const IdentifiedModel model = identify(*store);
-  return model.family->read_config(model.index, store->metadata(), {});
+  return check_model({.path = options.model}).config;
 }
 
 /// What the engine runs for a picture of that size.

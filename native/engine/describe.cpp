@@ -1,5 +1,6 @@
 #include "engine/describe.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "models/clip.h"
@@ -29,20 +30,25 @@ std::vector<WeightUse> PartWeights::all() const {
 }
 
 PartWeights part_weights(const ModelConfig& config) {
-  return {build_clip_text(config.text, 1, 1).weights, build_unet(config.unet, {}).weights, build_vae_decoder(config.vae, 1, 8, 8).weights};
+  return {build_clip_text(config.text, 1, config.text.fixed_skip.value_or(1)).weights, build_unet(config.unet, {}).weights, build_vae_decoder(config.vae, 1, 8, 8).weights,
+          build_vae_encoder(config.vae, 1, 64, 64).weights};
 }
 
-ModelDescription describe_model(const WeightStore& store, const IdentifiedModel& model, const ModelConfig& config,
-                                const PartWeights& weights) {
+ModelDescription describe_model(const Checkpoint& model, const ModelConfig& config, const PartWeights& weights) {
   ModelDescription d;
-  d.path = store.path();
+  d.path = model.store->path();
+  d.files = model.files;
+  d.vae_files = model.vae_files;
   d.family = model.family->id;
-  std::error_code ignored;  // a file that vanished is found out when its weights are read
-  d.file_bytes = std::filesystem::file_size(d.path, ignored);
-  d.tensor_count = store.tensors().size();
+  for (const std::string& file : model.files) {
+    std::error_code failed;  // a file that vanished is found out when its weights are read
+    const uint64_t bytes = std::filesystem::file_size(file, failed);
+    if (!failed) d.file_bytes += bytes;
+  }
+  d.tensor_count = model.store->tensors().size();
   for (const WeightUse& use : weights.all()) d.dtypes[std::string(dtype_name(model.index.tensors.at(use.name)->dtype))] += 1;
   d.parameters = {{"text", parameters(weights.text)}, {"unet", parameters(weights.unet)}, {"vae", parameters(weights.vae)}};
-  d.metadata = store.metadata();
+  d.metadata = model.facts.metadata;
   d.prediction_type = config.prediction_type;
   d.scale_factor = config.vae.scale_factor;
   d.latent_channels = config.vae.latent_channels;
@@ -52,17 +58,25 @@ ModelDescription describe_model(const WeightStore& store, const IdentifiedModel&
   d.text.vocabulary = config.text.vocabulary;
   d.text.positions = config.text.positions;
   d.text.heads = config.text.heads;
+  d.text.has_clip_skip = !config.text.fixed_skip.has_value();
+  d.text.tokenizer = config.text.tokenizer;
   d.unet.in_channels = config.unet.in_channels;
   d.unet.model_channels = config.unet.model_channels;
   d.unet.context_width = config.unet.context_width;
   for (const UnetConfig::Level& level : config.unet.levels) d.unet.channel_multipliers.push_back(level.channels / config.unet.model_channels);
   d.unet.heads = config.unet.heads;
+  d.noise = config.noise;
   d.vae.channels = config.vae.channels;
+  d.vae.has_encoder = std::all_of(weights.encoder.begin(), weights.encoder.end(), [&](const WeightUse& use) { return model.index.tensors.contains(use.name); });
   d.vae.channel_multipliers = config.vae.multipliers;
   d.renamed = model.index.renamed;
   d.unused_tensors = model.index.unused;
+  if (config.noise.origin == Origin::kWeights) std::erase(d.unused_tensors, "alphas_cumprod");
   std::map<std::string, bool, std::less<>> used;
   for (const WeightUse& use : weights.all()) used[use.name] = true;
+  if (d.vae.has_encoder) {
+    for (const WeightUse& use : weights.encoder) used[use.name] = true;
+  }
   for (const auto& [canonical, tensor] : model.index.tensors) {
     if (!used.contains(canonical)) d.unused_tensors.push_back(tensor->name);
   }

@@ -8,16 +8,22 @@
 #include "base/fp_environment.h"
 #include "engine/decode_run.h"
 #include "engine/describe.h"
+#include "engine/layout.h"
 #include "engine/model_runner.h"
+#include "engine/open_model.h"
+#include "engine/probe.h"
 #include "engine/request_check.h"
 #include "engine/sample_run.h"
 #include "engine/text_run.h"
 #include "engine/weights_check.h"
 #include "models/clip.h"
 #include "models/unet.h"
+#include "models/vae.h"
 
 namespace sdgen {
 namespace {
+
+constexpr float kLeastLogvar = -30.0f, kMostLogvar = 20.0f;  // as the original code clamps it
 
 std::unique_ptr<Backend> open_backend(const OpenOptions& options, const std::string& precision) {
   return make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, precision});
@@ -57,6 +63,7 @@ class ModelEngine : public Engine {
 
   void load(const RunControl& control, const std::function<void(uint64_t, uint64_t)>& on_progress) override {
     runner_.prepare(weights_.all(), control.cancel, on_progress);
+    settle_prediction(control);
   }
 
   std::vector<std::vector<Conditioning>> encode_text(const TextRequest& request, const RunControl& control) override {
@@ -66,6 +73,7 @@ class ModelEngine : public Engine {
 
   Latent sample(const SampleRequest& request, const RunControl& control, const std::function<void(const StepEvent&)>& on_step) override {
     check_sample(request, description_);
+    settle_prediction(control);
     return run_sample(runner_, config_, request, control, on_step);
   }
 
@@ -76,7 +84,41 @@ class ModelEngine : public Engine {
     return run_decode(runner_, exact, config_.vae, request, control, on_image);
   }
 
+  Moments encode(const std::vector<Picture>& pictures, const RunControl& control) override {
+    check_pictures(pictures, description_);
+    // Pictures from text do without the encoder, so that it is looked at only here.
+    check_weights(weights_.encoder, runner_.index(), description_.path);
+    const FpEnvironment environment;
+    const int64_t channels = config_.vae.latent_channels, width = pictures[0].width, height = pictures[0].height;
+    LoadedProgram program = runner_.load(build_vae_encoder(config_.vae, 1, height, width), control.cancel);
+    const VectorView out = program.vector("vae.moments");
+    const int64_t pixels = out.count / (2 * channels);
+    const Latent empty{{}, static_cast<int64_t>(pictures.size()), channels, height / description_.latent_scale, width / description_.latent_scale};
+    Moments moments{empty, empty};
+    std::vector<float> nhwc(static_cast<size_t>(out.count)), nchw(nhwc.size());
+    for (const Picture& picture : pictures) {
+      program.upload("image", picture.rgb.data(), static_cast<int64_t>(picture.rgb.size()) * 4);
+      runner_.run(program, control);
+      if (!runner_.backend().all_finite(out)) {
+        throw Error(ErrorCode::kNonFinite, "the VAE's encoder gave a value that is not a finite number");
+      }
+      runner_.backend().download(*out.buffer, 0, nhwc.data(), out.count * 4);
+      nhwc_to_nchw(nhwc.data(), nchw.data(), 1, 2 * channels, pixels);
+      const auto half = nchw.begin() + channels * pixels;
+      moments.mean.data.insert(moments.mean.data.end(), nchw.begin(), half);
+      for (auto value = half; value != nchw.end(); ++value) moments.logvar.data.push_back(std::clamp(*value, kLeastLogvar, kMostLogvar));
+    }
+    return moments;
+  }
+
  private:
+  /// Asks the network once where nothing else said what it predicts.
+  void settle_prediction(const RunControl& control) {
+    if (config_.prediction_type.value != PredictionType::kProbe) return;
+    config_.prediction_type = {probe_prediction(runner_, config_.unet, control), Origin::kProbe};
+    description_.prediction_type = config_.prediction_type;
+  }
+
   OpenOptions options_;
   ModelConfig config_;
   PartWeights weights_;
@@ -89,14 +131,10 @@ class ModelEngine : public Engine {
 std::unique_ptr<Engine> Engine::open(const OpenOptions& options) {
   check_device(options.device, options.precision);
   if (options.threads < 0 || options.threads > 1024) throw Error(ErrorCode::kInvalidArgument, "threads: must be 0 (one a core) to 1024");
-  std::shared_ptr<const WeightStore> store = open_safetensors(options.path);
-  IdentifiedModel model = identify(*store);
-  const ModelConfig config = model.family->read_config(model.index, store->metadata(), options.overrides);
-  PartWeights weights = part_weights(config);
-  check_weights(weights.all(), model.index, options.path);
-  ModelDescription description = describe_model(*store, model, config, weights);
-  return std::make_unique<ModelEngine>(options, config, std::move(weights), std::move(description),
-                                       ModelRunner(store, std::move(model.index), open_backend(options, options.precision)));
+  CheckedModel model = check_model(options);
+  ModelDescription description = describe_model(model.checkpoint, model.config, model.weights);
+  return std::make_unique<ModelEngine>(options, std::move(model.config), std::move(model.weights), std::move(description),
+                                       ModelRunner(model.checkpoint.store, std::move(model.checkpoint.index), open_backend(options, options.precision)));
 }
 
 std::vector<std::string> sampler_ids() {

@@ -18,7 +18,8 @@
 namespace sdgen {
 
 struct OpenOptions {
-  std::string path;
+  std::string path;  // of a file, or of a folder of diffusers
+  std::string vae = {};  // of another VAE; empty: the model's own
   std::string device = "reference";
   std::string precision = "fp32";
   int threads = 0;  // 0: one per physical core
@@ -33,6 +34,7 @@ struct DeviceInfo {
 
 struct ModelDescription {
   std::string path, family;
+  std::vector<std::string> files, vae_files;  // all that decides the pictures
   uint64_t file_bytes = 0;
   uint64_t tensor_count = 0;
   std::map<std::string, int64_t> dtypes;
@@ -44,16 +46,20 @@ struct ModelDescription {
   struct {
     int64_t width = 0, layers = 0, vocabulary = 0, positions = 0;
     Resolved<int64_t> heads;
+    bool has_clip_skip = true;  // false: the family always takes the same layer, and clip skip must be 1
+    TokenizerKind tokenizer = TokenizerKind::kClip;
   } text;
   struct {
     int64_t in_channels = 0, model_channels = 0, context_width = 0;
     std::vector<int64_t> channel_multipliers;
-    Resolved<int64_t> heads;
+    Resolved<std::vector<int64_t>> heads;  // by level
   } unet;
   struct {
     int64_t channels = 0;
     std::vector<int64_t> channel_multipliers;
+    bool has_encoder = false;
   } vae;
+  NoiseTable noise;
   std::vector<std::string> unused_tensors;
   std::map<std::string, std::string> renamed;
 };
@@ -113,6 +119,18 @@ struct PromptStage {
 struct PromptPart {
   double weight = 1;
   std::vector<PromptStage> stages;
+};
+
+/// A float picture, row-major [height, width, 3], in [-1, 1].
+struct Picture {
+  std::vector<float> rgb;
+  int64_t width = 0, height = 0;
+};
+
+/// What the VAE makes of a picture: mean and logarithm of the variance of its latent, not scaled. A latent is
+/// (mean + noise·exp(logvar/2))·scale factor.
+struct Moments {
+  Latent mean, logvar;
 };
 
 struct SampleRequest {
@@ -187,6 +205,7 @@ class Engine {
   static std::unique_ptr<Engine> open(const OpenOptions& options);
   virtual ~Engine() = default;
 
+  /// The prediction type may change from kProbe in load() and sample().
   virtual const ModelDescription& describe() const noexcept = 0;
   /// Reads constant state only: may be called while another thread is in one of the calls below.
   virtual Estimate estimate(const EstimateRequest& request) const = 0;
@@ -197,6 +216,8 @@ class Engine {
                         const std::function<void(const StepEvent&)>& on_step) = 0;
   virtual std::vector<Image> decode(const DecodeRequest& request, const RunControl& control,
                                     const std::function<void(int done)>& on_image) = 0;
+  /// Throws kModelFormat where the file lacks the VAE's encoder.
+  virtual Moments encode(const std::vector<Picture>& pictures, const RunControl& control) = 0;
 };
 
 /// What this build can do.

@@ -28,7 +28,7 @@ int64_t at_evaluation(const std::vector<PromptStage>& stages, int64_t evaluation
 
 GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control)
     : runner_(runner), request_(request), prediction_(config.prediction_type.value), control_(control),
-      images_(static_cast<int64_t>(request.seeds.size())),
+      trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
       count_(images_ * request.latent_height * request.latent_width * config.unet.in_channels) {
   int64_t cond_tokens = 0;
   for (const PromptPart& part : request.parts) cond_tokens = std::max(cond_tokens, longest(request, part.stages));

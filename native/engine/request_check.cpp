@@ -89,6 +89,9 @@ void check_texts(const TextRequest& request, const ModelDescription& model) {
     invalid("clipSkip " + std::to_string(request.clip_skip) + ": this text encoder has layers for 1 to " +
             std::to_string(model.text.layers));
   }
+  if (request.clip_skip != 1 && !model.text.has_clip_skip) {
+    invalid("clipSkip " + std::to_string(request.clip_skip) + ": this family of models always takes the same layer; give 1");
+  }
   int64_t all = 0;
   for (const std::vector<Text>& texts : request.groups) {
     if (texts.empty()) invalid("groups: a group needs at least one text");
@@ -128,6 +131,20 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
   }
   if (request.is_guided()) check_stages("uncond", request.uncond, request.conditionings.size());
   if (o.unipc_order < 1 || o.unipc_order > 3) invalid("samplerOptions: unipcOrder must be 1 to 3");
+}
+
+void check_pictures(const std::vector<Picture>& pictures, const ModelDescription& model) {
+  if (pictures.empty()) invalid("images: at least one is needed");
+  const int64_t width = pictures[0].width, height = pictures[0].height, scale = model.latent_scale;
+  check_latent_size(width / scale, height / scale, static_cast<int64_t>(pictures.size()));
+  if (width % scale != 0 || height % scale != 0) {
+    invalid("images: sides must be multiples of " + std::to_string(scale) + "; got " + std::to_string(width) + "x" + std::to_string(height));
+  }
+  for (const Picture& picture : pictures) {
+    if (picture.width != width || picture.height != height || static_cast<int64_t>(picture.rgb.size()) != 3 * width * height) {
+      invalid("images: all must be [height, width, 3] of one size");
+    }
+  }
 }
 
 void check_tiling(const Tiling& tiling) {

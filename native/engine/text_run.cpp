@@ -100,7 +100,7 @@ std::vector<std::vector<Conditioning>> run_text(ModelRunner& runner, const TextC
       for (const Chunk& chunk : text.chunks) windows.try_emplace(chunk.tokens);
     }
   }
-  encode_windows(runner, config, request.clip_skip, windows, control);
+  encode_windows(runner, config, config.fixed_skip.value_or(request.clip_skip), windows, control);
   std::vector<std::vector<Conditioning>> groups;
   for (const std::vector<Text>& texts : request.groups) groups.push_back(assemble(texts, windows, config, request.restore_mean));
   return groups;

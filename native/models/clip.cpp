@@ -1,4 +1,5 @@
-// Radford et al., Learning Transferable Visual Models From Natural Language Supervision: the text transformer.
+// Radford et al., Learning Transferable Visual Models From Natural Language Supervision: the text transformer. OpenCLIP's
+// (Cherti et al., Reproducible scaling laws) is the same with another activation.
 #include "models/clip.h"
 
 namespace sdgen {
@@ -14,7 +15,7 @@ ValueId self_attention(Builder& b, const Scope& s, ValueId x, ValueId residual, 
 ValueId layer(Builder& b, const Scope& s, ValueId x, const TextConfig& config) {
   x = self_attention(b, s / "self_attn", b.layer_norm(s / "layer_norm1", x), x, config.width, config.heads.value);
   const ValueId h = b.layer_norm(s / "layer_norm2", x);
-  const ValueId wide = b.linear(s / "mlp.fc1", h, config.mlp, {.activation = Activation::kQuickGelu});
+  const ValueId wide = b.linear(s / "mlp.fc1", h, config.mlp, {.activation = config.activation});
   return b.linear(s / "mlp.fc2", wide, config.width, {.residual = x});
 }
 

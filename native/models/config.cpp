@@ -1,7 +1,6 @@
 #include "models/config.h"
 
 #include <charconv>
-#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -107,80 +106,18 @@ VaeConfig read_vae(const TensorIndex& index) {
   return c;
 }
 
-int64_t parse_positive(const std::string& key, const std::string& text) {
-  int64_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc{} || end != text.data() + text.size() || value < 1) {
-    throw Error(ErrorCode::kModelFormat, "metadata '" + key + "' should be a positive whole number; it is '" + text.substr(0, 40) + "'");
-  }
-  return value;
-}
-
-Resolved<int64_t> resolve_heads(const char* what, const std::optional<int64_t>& flag, const std::map<std::string, std::string>& metadata,
-                                const std::string& key, int64_t fallback, int64_t width) {
-  Resolved<int64_t> heads{fallback, Origin::kDefault};
-  if (flag) {
-    heads = {*flag, Origin::kFlag};
-  } else if (const auto it = metadata.find(key); it != metadata.end()) {
-    heads = {parse_positive(key, it->second), Origin::kMetadata};
-  }
-  if (heads.value < 1 || width % heads.value != 0) {
-    const ErrorCode code = heads.origin == Origin::kFlag ? ErrorCode::kInvalidArgument : ErrorCode::kModelFormat;
-    throw Error(code, std::to_string(heads.value) + " " + what + " heads do not divide a width of " + std::to_string(width) +
-                          "; state them in the file's metadata ('" + key + "')");
-  }
-  return heads;
-}
-
-Resolved<PredictionType> resolve_prediction(const std::optional<PredictionType>& flag, const std::map<std::string, std::string>& metadata) {
-  if (flag) return {*flag, Origin::kFlag};
-  for (const char* key : {"modelspec.prediction_type", "sdgen.prediction_type"}) {
-    const auto it = metadata.find(key);
-    if (it == metadata.end()) continue;
-    if (it->second == "epsilon") return {PredictionType::kEpsilon, Origin::kMetadata};
-    if (it->second == "v" || it->second == "v_prediction") return {PredictionType::kVPrediction, Origin::kMetadata};
-    throw Error(ErrorCode::kModelUnsupported, "metadata '" + std::string(key) + "' is '" + it->second.substr(0, 40) +
-                                                  "'; built: epsilon, v_prediction");
-  }
-  return {PredictionType::kEpsilon, Origin::kDefault};
-}
-
-Resolved<double> resolve_scale(const std::optional<double>& flag, const std::map<std::string, std::string>& metadata) {
-  constexpr double kSd1ScaleFactor = 0.18215;
-  Resolved<double> scale{kSd1ScaleFactor, Origin::kDefault};
-  if (flag) {
-    scale = {*flag, Origin::kFlag};
-  } else if (const auto it = metadata.find("sdgen.scale_factor"); it != metadata.end()) {
-    scale.origin = Origin::kMetadata;
-    const auto [end, failed] = std::from_chars(it->second.data(), it->second.data() + it->second.size(), scale.value);
-    if (failed != std::errc{} || end != it->second.data() + it->second.size()) scale.value = 0;
-  }
-  if (!(scale.value > 1e-6) || !(scale.value < 1e6)) {
-    throw Error(scale.origin == Origin::kFlag ? ErrorCode::kInvalidArgument : ErrorCode::kModelFormat,
-                "the VAE's scale factor should be a number between 1e-6 and 1e6");
-  }
-  return scale;
-}
-
-}  // namespace
-
-std::optional<int64_t> TensorIndex::dim(std::string_view name, size_t axis) const {
-  const auto it = tensors.find(name);
-  if (it == tensors.end() || axis >= it->second->shape.size()) return std::nullopt;
-  return it->second->shape[axis];
-}
-
-ModelConfig read_sd1_config(const TensorIndex& index, const std::map<std::string, std::string>& metadata,
-                            const ModelOverrides& overrides) {
-  ModelConfig config{read_text(index), read_unet(index), read_vae(index), {}};
-  constexpr int64_t kSd1UnetHeads = 8, kTextHeadSize = 64;
-  int64_t narrowest = config.unet.levels.front().channels;
-  for (const UnetConfig::Level& level : config.unet.levels) narrowest = std::min(narrowest, level.channels);
-  config.unet.heads = resolve_heads("UNet", overrides.unet_heads, metadata, "sdgen.unet_heads", kSd1UnetHeads, narrowest);
-  config.text.heads = resolve_heads("text", overrides.text_heads, metadata, "sdgen.text_heads",
-                                    std::max<int64_t>(1, config.text.width / kTextHeadSize), config.text.width);
-  config.prediction_type = resolve_prediction(overrides.prediction_type, metadata);
-  config.vae.scale_factor = resolve_scale(overrides.scale_factor, metadata);
+/// What every family does after its tensors were measured.
+ModelConfig with_facts(const Facts& facts, ModelConfig config, const std::vector<int64_t>& unet_heads, PredictionType prediction) {
+  constexpr int64_t kTextHeadSize = 64;
+  constexpr double kScaleFactor = 0.18215;
+  std::vector<int64_t> widths;
+  for (const UnetConfig::Level& level : config.unet.levels) widths.push_back(level.channels);
+  config.unet.heads = resolve_unet_heads(facts, unet_heads, widths);
+  config.text.heads = resolve_text_heads(facts, std::max<int64_t>(1, config.text.width / kTextHeadSize), config.text.width);
+  if (facts.is_folder) config.text.tokenizer = TokenizerKind::kFolder;
+  config.text.activation = facts.stated.text_activation.value_or(config.text.activation);
+  config.prediction_type = resolve_prediction(facts, prediction);
+  config.vae.scale_factor = resolve_scale(facts, kScaleFactor);
   if (config.unet.context_width != config.text.width) {
     throw Error(ErrorCode::kModelUnsupported, "the UNet's context is " + std::to_string(config.unet.context_width) +
                                                   " wide but the text encoder gives " + std::to_string(config.text.width));
@@ -190,6 +127,25 @@ ModelConfig read_sd1_config(const TensorIndex& index, const std::map<std::string
                                                   " input channels (inpainting or editing checkpoint) is known but not built yet");
   }
   return config;
+}
+
+}  // namespace
+
+ModelConfig read_sd1_config(const TensorIndex& index, const Facts& facts) {
+  constexpr int64_t kUnetHeads = 8;
+  return with_facts(facts, {read_text(index), read_unet(index), read_vae(index), {}, {}}, {kUnetHeads}, PredictionType::kEpsilon);
+}
+
+ModelConfig read_sd2_config(const TensorIndex& index, const Facts& facts) {
+  constexpr int64_t kUnetHeadSize = 64;
+  ModelConfig config{read_text(index), read_unet(index), read_vae(index), {}, {}};
+  config.text.activation = Activation::kGelu;
+  // A folder's tower ends with the layer before the last of the original.
+  config.text.fixed_skip = facts.is_folder ? 1 : 2;
+  config.text.tokenizer = TokenizerKind::kOpenClip;
+  std::vector<int64_t> heads;
+  for (const UnetConfig::Level& level : config.unet.levels) heads.push_back(std::max<int64_t>(1, level.channels / kUnetHeadSize));
+  return with_facts(facts, std::move(config), heads, PredictionType::kProbe);
 }
 
 }  // namespace sdgen

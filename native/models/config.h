@@ -1,35 +1,28 @@
 #pragma once
-// Dimensions of the networks. They come from the tensors' shapes; what shapes cannot tell comes from
-// flag > file metadata > the family's default.
+// Dimensions of the networks. They come from the tensors' shapes; what shapes cannot tell is a fact (models/facts.h).
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "weights/store.h"
+#include "graph/ops/activation.h"
+#include "models/facts.h"
+#include "models/noise_table.h"
+#include "models/tensor_index.h"
 
 namespace sdgen {
 
-enum class PredictionType { kEpsilon, kVPrediction };
-enum class Origin { kFlag, kMetadata, kDefault };
-
-template <typename T>
-struct Resolved {
-  T value{};
-  Origin origin = Origin::kDefault;
-};
-
-struct ModelOverrides {
-  std::optional<PredictionType> prediction_type = std::nullopt;
-  std::optional<int64_t> text_heads = std::nullopt;
-  std::optional<int64_t> unet_heads = std::nullopt;
-  std::optional<double> scale_factor = std::nullopt;
-};
+/// Which tokenizer a text tower was trained with: CLIP's; OpenCLIP's (other fill, HTML entities); the files of its folder.
+enum class TokenizerKind { kClip, kOpenClip, kFolder };
 
 struct TextConfig {
   int64_t width = 0, layers = 0, mlp = 0, vocabulary = 0, positions = 0;
   Resolved<int64_t> heads;
+  Activation activation = Activation::kQuickGelu;  // of the mlp
+  /// Where a family always takes the same layer, counted from the end as clip skip is (1: the last).
+  std::optional<int> fixed_skip = std::nullopt;
+  TokenizerKind tokenizer = TokenizerKind::kClip;
 };
 
 struct UnetConfig {
@@ -41,7 +34,7 @@ struct UnetConfig {
   int64_t in_channels = 0, out_channels = 0, model_channels = 0, context_width = 0;
   int64_t middle_depth = 0;
   std::vector<Level> levels;
-  Resolved<int64_t> heads;
+  Resolved<std::vector<int64_t>> heads;  // of each level; the middle has the last one's
 };
 
 struct VaeConfig {
@@ -58,20 +51,13 @@ struct ModelConfig {
   UnetConfig unet;
   VaeConfig vae;
   Resolved<PredictionType> prediction_type;
+  NoiseTable noise;
 };
 
-/// A file's tensors by canonical name.
-struct TensorIndex {
-  std::map<std::string, const TensorInfo*, std::less<>> tensors;
-  std::vector<std::string> unused;             // names in the file that no network has
-  std::map<std::string, std::string> renamed;  // known variant -> canonical
-  /// Size of one dimension, or nullopt where the tensor or the dimension is missing.
-  std::optional<int64_t> dim(std::string_view name, size_t axis) const;
-};
-
-/// Reads the dimensions of an SD 1.x model. Throws kModelFormat or kModelUnsupported when the file is not one,
+/// Read the dimensions of a model. Throw kModelFormat or kModelUnsupported when the file is not one of the family,
 /// kInvalidArgument for impossible overrides.
-ModelConfig read_sd1_config(const TensorIndex& index, const std::map<std::string, std::string>& metadata,
-                            const ModelOverrides& overrides);
+ModelConfig read_sd1_config(const TensorIndex& index, const Facts& facts);
+/// SD 2.x: OpenCLIP's tower, of which the output before the last layer is used; 64 channels a head.
+ModelConfig read_sd2_config(const TensorIndex& index, const Facts& facts);
 
 }  // namespace sdgen

@@ -7,43 +7,23 @@ namespace sdgen {
 namespace {
 
 constexpr Family kFamilies[] = {
-    {"sd1", sd1_canonical_name, "text.embeddings.token_embedding.weight", read_sd1_config},
+    {"sd1", sd1_canonical_name, "text.embeddings.token_embedding.weight", "cond_stage_model.transformer.text_model.", read_sd1_config},
+    {"sd2", sd2_canonical_name, "text.embeddings.token_embedding.weight", "cond_stage_model.model.", read_sd2_config},
 };
 
-/// The original layout's name of a canonical one; a file that has another had a known variant.
-std::string original_name(const std::string& canonical) {
-  constexpr std::pair<std::string_view, std::string_view> kPrefixes[] = {
-      {"unet.", "model.diffusion_model."}, {"vae.", "first_stage_model."}, {"text.", "cond_stage_model.transformer.text_model."}};
-  for (const auto& [ours, theirs] : kPrefixes) {
-    if (canonical.starts_with(ours)) return std::string(theirs) + canonical.substr(ours.size());
-  }
-  return canonical;
-}
-
-TensorIndex index_tensors(const WeightStore& store, const Family& family) {
-  TensorIndex index;
-  for (const TensorInfo& tensor : store.tensors()) {
-    const std::optional<std::string> canonical = family.canonical_name(tensor.name);
-    if (!canonical) {
-      index.unused.push_back(tensor.name);
-      continue;
-    }
-    const auto [other, fresh] = index.tensors.emplace(*canonical, &tensor);
-    if (!fresh) {
-      throw Error(ErrorCode::kModelFormat, store.path() + ": '" + other->second->name + "' and '" + tensor.name + "' both stand for " + *canonical);
-    }
-    if (tensor.name != original_name(*canonical)) {
-      index.renamed.emplace(tensor.name, *canonical);
-    }
-  }
-  return index;
+/// Whether the file's name is the original layout's and not a known variant of it.
+bool is_usual(const Family& family, const std::string& foreign, const std::string& canonical) {
+  const auto both = [&](std::string_view ours, std::string_view theirs) { return canonical.starts_with(ours) && foreign.starts_with(theirs); };
+  if (both("text.", family.text_prefix)) return true;
+  const bool same = both("unet.", "model.diffusion_model.") || both("vae.", "first_stage_model.");
+  return same && foreign.ends_with(canonical.substr(canonical.find('.')));
 }
 
 /// What a file of another kind looks like, for the error message.
 std::string resemblance(const WeightStore& store) {
   constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
       {"conditioner.embedders.", "an SDXL checkpoint"},
-      {"cond_stage_model.model.", "an SD 2.x checkpoint"},
+      {"cond_stage_model.model.", "an SD 2.x checkpoint that lacks its UNet"},
       {"lora_unet_", "a LoRA, not a checkpoint"},
       {"lora_te_", "a LoRA, not a checkpoint"},
       {"control_model.", "a ControlNet, not a checkpoint"},
@@ -65,14 +45,25 @@ std::string resemblance(const WeightStore& store) {
 
 std::span<const Family> families() { return kFamilies; }
 
+const Family& identify_folder(const TensorIndex& index, const std::string& path) {
+  // All parts have the same names in every family; only SD 2.x projects into its transformers by linear layers.
+  const auto projection = index.tensors.find("unet.input_blocks.1.1.proj_in.weight");
+  if (projection == index.tensors.end()) {
+    throw Error(ErrorCode::kModelUnsupported, path + ": not a model that is built for (SD 1.x or 2.x): its UNet has no transformer in the first level");
+  }
+  return kFamilies[projection->second->shape.size() == 2 ? 1 : 0];
+}
+
 IdentifiedModel identify(const WeightStore& store) {
   for (const Family& family : kFamilies) {
-    IdentifiedModel model{&family, index_tensors(store, family)};
+    IdentifiedModel model{&family, index_tensors(store, family.canonical_name, [&](const std::string& foreign, const std::string& canonical) {
+                            return is_usual(family, foreign, canonical);
+                          })};
     const bool has_unet = model.index.dim("unet.input_blocks.0.0.weight", 0).has_value();
     const bool has_text = model.index.dim(family.landmark, 0).has_value();
     if (has_unet && has_text) return model;
   }
-  throw Error(ErrorCode::kModelUnsupported, store.path() + ": not a model that is built for (SD 1.x single file): " + resemblance(store));
+  throw Error(ErrorCode::kModelUnsupported, store.path() + ": not a model that is built for (SD 1.x or 2.x in one file): " + resemblance(store));
 }
 
 }  // namespace sdgen

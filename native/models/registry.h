@@ -14,7 +14,9 @@ struct Family {
   std::optional<std::string> (*canonical_name)(std::string_view foreign);
   /// Some name that every file of the family has, canonical.
   std::string_view landmark;
-  ModelConfig (*read_config)(const TensorIndex&, const std::map<std::string, std::string>&, const ModelOverrides&);
+  /// The original layout's prefix of the text tower.
+  std::string_view text_prefix;
+  ModelConfig (*read_config)(const TensorIndex&, const Facts&);
 };
 
 std::span<const Family> families();
@@ -23,6 +25,8 @@ struct IdentifiedModel {
   const Family* family;
   TensorIndex index;
 };
+/// The family of a folder of diffusers. Throws kModelUnsupported.
+const Family& identify_folder(const TensorIndex& index, const std::string& path);
 /// The family whose landmark the file has. Throws kModelUnsupported, saying what the file does look like.
 IdentifiedModel identify(const WeightStore& store);
 

@@ -9,8 +9,7 @@ constexpr double kResEps = 1e-5, kTransformerEps = 1e-6;
 
 class Unet {
  public:
-  Unet(Builder& builder, const UnetConfig& config, ValueId silu_emb, ValueId context)
-      : b(builder), heads_(config.heads.value), silu_emb_(silu_emb), context_(context) {}
+  Unet(Builder& builder, ValueId silu_emb, ValueId context) : b(builder), silu_emb_(silu_emb), context_(context) {}
 
   ValueId res_block(const Scope& s, ValueId x, int64_t out) {
     const ValueId time = b.linear(s / "emb_layers.1", silu_emb_, out);
@@ -21,35 +20,34 @@ class Unet {
     return b.conv2d(s / "out_layers.3", h, out, {.residual = skip});
   }
 
-  ValueId transformer(const Scope& s, ValueId x, int64_t depth) {
+  ValueId transformer(const Scope& s, ValueId x, int64_t depth, int64_t heads) {
     const int64_t c = b.shape(x).channels();
     ValueId h = b.linear(s / "proj_in", b.group_norm(s / "norm", x, kGroups, kTransformerEps, false), c);
-    for (int64_t d = 0; d < depth; ++d) h = transformer_block(s / "transformer_blocks" / d, h);
+    for (int64_t d = 0; d < depth; ++d) h = transformer_block(s / "transformer_blocks" / d, h, heads);
     return b.linear(s / "proj_out", h, c, {.residual = x});
   }
 
   Builder& b;
 
  private:
-  ValueId attention(const Scope& s, ValueId x, ValueId context, ValueId residual) {
+  ValueId attention(const Scope& s, ValueId x, ValueId context, ValueId residual, int64_t heads) {
     const int64_t c = b.shape(x).channels();
     const ValueId q = b.linear(s / "to_q", x, c, {.bias = false});
     const ValueId k = b.linear(s / "to_k", context, c, {.bias = false});
     const ValueId v = b.linear(s / "to_v", context, c, {.bias = false});
-    return b.linear(s / "to_out.0", b.attention(q, k, v, heads_), c, {.residual = residual});
+    return b.linear(s / "to_out.0", b.attention(q, k, v, heads), c, {.residual = residual});
   }
 
-  ValueId transformer_block(const Scope& s, ValueId x) {
+  ValueId transformer_block(const Scope& s, ValueId x, int64_t heads) {
     const int64_t c = b.shape(x).channels();
     ValueId h = b.layer_norm(s / "norm1", x);
-    x = attention(s / "attn1", h, h, x);
+    x = attention(s / "attn1", h, h, x, heads);
     h = b.layer_norm(s / "norm2", x);
-    x = attention(s / "attn2", h, context_, x);
+    x = attention(s / "attn2", h, context_, x, heads);
     h = b.geglu(b.linear(s / "ff.net.0.proj", b.layer_norm(s / "norm3", x), 8 * c));
     return b.linear(s / "ff.net.2", h, c, {.residual = x});
   }
 
-  int64_t heads_;
   ValueId silu_emb_, context_;
 };
 
@@ -76,7 +74,8 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
   const ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.in_channels});
   const ValueId t = b.input("t", {shape.batch}, true);
   const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width}, true);
-  Unet net(b, config, time_embedding(b, config, t), context);
+  Unet net(b, time_embedding(b, config, t), context);
+  const std::vector<int64_t>& heads = config.heads.value;
   const Scope unet("unet");
   const auto levels = static_cast<int64_t>(config.levels.size());
 
@@ -90,7 +89,7 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
     for (int64_t r = 0; r < level.res_blocks; ++r, ++block) {
       h = net.res_block(unet / "input_blocks" / block / 0, h, level.channels);
       if (l == 0 && r == 0) b.mark(down + ".res0", h);
-      if (level.transformer_depth > 0) h = net.transformer(unet / "input_blocks" / block / 1, h, level.transformer_depth);
+      if (level.transformer_depth > 0) h = net.transformer(unet / "input_blocks" / block / 1, h, level.transformer_depth, heads[static_cast<size_t>(l)]);
       if (l == 0 && r == 0 && level.transformer_depth > 0) b.mark(down + ".attn0", h);
       skips.push_back(h);
     }
@@ -104,7 +103,7 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
 
   const int64_t deepest = config.levels.back().channels;
   h = net.res_block(unet / "middle_block" / 0, h, deepest);
-  if (config.middle_depth > 0) h = net.transformer(unet / "middle_block" / 1, h, config.middle_depth);
+  if (config.middle_depth > 0) h = net.transformer(unet / "middle_block" / 1, h, config.middle_depth, heads.back());
   h = net.res_block(unet / "middle_block" / 2, h, deepest);
   b.mark("unet.mid.middle_block", h);
 
@@ -116,7 +115,7 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
       skips.pop_back();
       int64_t part = 1;
       h = net.res_block(unet / "output_blocks" / block / 0, h, level.channels);
-      if (level.transformer_depth > 0) h = net.transformer(unet / "output_blocks" / block / part++, h, level.transformer_depth);
+      if (level.transformer_depth > 0) h = net.transformer(unet / "output_blocks" / block / part++, h, level.transformer_depth, heads[static_cast<size_t>(l)]);
       if (l > 0 && r == level.res_blocks) {
         h = b.resize_nearest(h, 2 * b.shape(h)[1], 2 * b.shape(h)[2]);
         h = b.conv2d(unet / "output_blocks" / block / part / "conv", h, level.channels);

@@ -1,4 +1,4 @@
-// Esser et al., Taming Transformers for High-Resolution Image Synthesis: the KL autoencoder's decoder.
+// Esser et al., Taming Transformers for High-Resolution Image Synthesis: the KL autoencoder.
 #include "models/vae.h"
 
 namespace sdgen {
@@ -21,7 +21,35 @@ ValueId attention(Builder& b, const Scope& s, ValueId x) {
   return b.linear(s / "proj_out", b.attention(q, k, v, 1), c, {.residual = x});
 }
 
+/// The deepest level's blocks, of both ways.
+ValueId middle(Builder& b, const Scope& s, ValueId h) {
+  const int64_t deepest = b.shape(h).channels();
+  h = res_block(b, s / "block_1", h, deepest);
+  h = attention(b, s / "attn_1", h);
+  return res_block(b, s / "block_2", h, deepest);
+}
+
 }  // namespace
+
+Program build_vae_encoder(const VaeConfig& config, int64_t batch, int64_t height, int64_t width, bool keep_marks) {
+  Builder b("vae", keep_marks);
+  const Scope encoder("vae.encoder");
+  ValueId h = b.conv2d(encoder / "conv_in", b.input("image", {batch, height, width, 3}), config.channels);
+  const auto levels = static_cast<int64_t>(config.multipliers.size());
+  for (int64_t l = 0; l < levels; ++l) {
+    const int64_t channels = config.channels * config.multipliers[static_cast<size_t>(l)];
+    for (int64_t r = 0; r < config.res_blocks; ++r) h = res_block(b, encoder / "down" / l / "block" / r, h, channels);
+    // Padded right and bottom only.
+    if (l + 1 < levels) h = b.conv2d(encoder / "down" / l / "downsample.conv", h, channels, {.stride = 2, .pad_before = 0, .pad_after = 1});
+    b.mark("vae.down" + std::to_string(l), h);
+  }
+  h = middle(b, encoder / "mid", h);
+  b.mark("vae.encoder_mid", h);
+  h = b.group_norm(encoder / "norm_out", h, kGroups, kEps, true);
+  h = b.conv2d(encoder / "conv_out", h, 2 * config.latent_channels);
+  b.output("vae.moments", b.linear("vae.quant_conv", h, 2 * config.latent_channels));
+  return b.finish();
+}
 
 Program build_vae_decoder(const VaeConfig& config, int64_t batch, int64_t height, int64_t width, bool apply_scale, bool keep_marks) {
   Builder b("vae", keep_marks);
@@ -32,9 +60,7 @@ Program build_vae_decoder(const VaeConfig& config, int64_t batch, int64_t height
 
   const int64_t deepest = config.channels * config.multipliers.back();
   h = b.conv2d(decoder / "conv_in", h, deepest);
-  h = res_block(b, decoder / "mid.block_1", h, deepest);
-  h = attention(b, decoder / "mid.attn_1", h);
-  h = res_block(b, decoder / "mid.block_2", h, deepest);
+  h = middle(b, decoder / "mid", h);
   b.mark("vae.mid", h);
 
   for (auto l = static_cast<int64_t>(config.multipliers.size()) - 1; l >= 0; --l) {

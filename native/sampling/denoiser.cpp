@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/math.h"
+#include "models/noise_table.h"
 
 namespace sdgen {
 
@@ -18,14 +19,11 @@ Scalings noise_scalings(PredictionType prediction, VpPoint point) {
   return {0, 1, 1};
 }
 
-TrainedSigmas::TrainedSigmas() {
-  constexpr int kSteps = 1000;
-  const double first = std::sqrt(0.00085), last = std::sqrt(0.012);
-  double alphas_cumprod = 1;
-  for (int i = 0; i < kSteps; ++i) {
-    const double root = first + static_cast<double>(i) / (kSteps - 1) * (last - first);
-    alphas_cumprod *= 1 - root * root;
-    add(alphas_cumprod);
+TrainedSigmas::TrainedSigmas() : TrainedSigmas(alphas_of({})) {}
+
+TrainedSigmas::TrainedSigmas(std::span<const double> alphas_cumprod) {
+  for (const double alpha : alphas_cumprod) {
+    add(alpha);
   }
 }
 

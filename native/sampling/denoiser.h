@@ -20,14 +20,16 @@ struct VpPoint {
 /// e(x, t) = c_skip·x + c_out·network(x, t), the noise in x of the process at `point`.
 Scalings noise_scalings(PredictionType prediction, VpPoint point);
 
-/// The 1000 sigmas a model was trained with, ascending: scaled-linear betas from 0.00085 to 0.012 (docs/numerics.md).
+/// The sigmas a model was trained with, ascending: √((1 − A)/A) of its products of 1 − beta (models/noise_table.h).
 class TrainedSigmas {
  public:
+  /// Of SD's own betas.
   TrainedSigmas();
+  explicit TrainedSigmas(std::span<const double> alphas_cumprod);
   /// From a table of its own: the cumulative product of 1 - beta, each in (0, 1) and descending.
   explicit TrainedSigmas(std::span<const float> alphas_cumprod);
   const std::vector<double>& values() const noexcept { return sigmas_; }
-  /// The timestep of a sigma, linear in log sigma between trained ones, clamped to 0 … 999; may be fractional.
+  /// The timestep of a sigma, linear in log sigma between trained ones, clamped to the first and last; may be fractional.
   double timestep(double sigma) const;
   /// The whole timestep whose sigma is nearest in log; of two equally near ones the smaller.
   double nearest(double sigma) const;

@@ -13,7 +13,7 @@ using sdgen::ErrorCode;
 using sdgen::tools::EvalOptions;
 
 constexpr const char* kUsage =
-    "usage: sdgen-eval --part text|unet|vae-decode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
+    "usage: sdgen-eval --part text|unet|vae-decode|vae-encode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
     "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N] [--s-tmin N]\n"
     "                  [--s-tmax N] [--s-noise N] [--unipc-order N] [--unipc-variant bh1|bh2] [--start-with-signal]\n"
     "  text        text.ids [N, T]                     -> text.last, text.penultimate\n"
@@ -21,9 +21,10 @@ constexpr const char* kUsage =
     "                                                  -> unet.out.t<t> for each t; also from unet.x_<size> and\n"
     "                                                     unet.ctx<tokens> at t = 500, and unet.t_mixed [N]\n"
     "  vae-decode  vae.z [N, C, H, W], already divided by the scale factor -> vae.decoded\n"
+    "  vae-encode  vae.image [N, 3, H, W] in [-1, 1]   -> vae.mean, vae.logvar\n"
     "  sampler     x0, sigmas.<schedule>, noise, timesteps.<schedule> where the sampler walks them, alphas_cumprod if not\n"
     "              SD's own                            -> traj.<schedule>.<sampler>, seen.…, calls.…, reports.…, noise_drawn.…\n"
-    "  --inner writes named inner activations too; --device reference --precision fp32 --threads N --text-heads N\n";
+    "  --inner writes named inner activations too; --device reference --precision fp32 --threads N --vae FILE --text-heads N\n";
 
 [[noreturn]] void usage_error(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
@@ -52,6 +53,7 @@ EvalOptions parse_options(int argc, char** argv) {
     const char* value = argv[++i];
     if (flag == "--part") o.part = value;
     else if (flag == "--model") o.open.path = value;
+    else if (flag == "--vae") o.open.vae = value;
     else if (flag == "--inputs") o.inputs = value;
     else if (flag == "--output") o.output = value;
     else if (flag == "--device") o.open.device = value;
@@ -79,6 +81,7 @@ std::vector<sdgen::NamedTensor> evaluate(const EvalOptions& o, const sdgen::Weig
   if (o.part == "text") return eval_text(o, inputs);
   if (o.part == "unet") return eval_unet(o, inputs);
   if (o.part == "vae-decode") return eval_vae_decode(o, inputs);
+  if (o.part == "vae-encode") return eval_vae_encode(o, inputs);
   if (o.part == "sampler") return eval_sampler(o, inputs);
   usage_error("unknown part '" + o.part + "'");
 }

@@ -5,8 +5,8 @@
 
 #include "backends/registry.h"
 #include "base/cpu_info.h"
-#include "engine/describe.h"
 #include "engine/model_runner.h"
+#include "engine/open_model.h"
 #include "engine/request_check.h"
 #include "engine/weights_check.h"
 #include "models/clip.h"
@@ -26,12 +26,11 @@ struct OpenModel {
 
 OpenModel open_model(const OpenOptions& options) {
   check_device(options.device, options.precision);
-  std::shared_ptr<const WeightStore> store = open_safetensors(options.path);
-  IdentifiedModel model = identify(*store);
-  const ModelConfig config = model.family->read_config(model.index, store->metadata(), options.overrides);
-  check_weights(part_weights(config).all(), model.index, options.path);
+  CheckedModel model = check_model(options);
+  // Also the layers that the family itself does not use.
+  check_weights(build_clip_text(model.config.text, 1, 1).weights, model.checkpoint.index, options.path);
   auto backend = make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, options.precision});
-  return {config, ModelRunner(store, std::move(model.index), std::move(backend))};
+  return {model.config, ModelRunner(model.checkpoint.store, std::move(model.checkpoint.index), std::move(backend))};
 }
 
 std::string number(float t) {
@@ -68,6 +67,25 @@ void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::str
   program.upload("ctx", in.ctx.data.data(), static_cast<int64_t>(in.ctx.data.size()) * 4);
   program.upload("t", in.t.data(), static_cast<int64_t>(in.t.size()) * 4);
   run_and_take(model.runner, program, [&](const std::string& value) { return value == "unet.out" ? name : value; }, results);
+}
+
+/// "vae.moments" [N, 2C, H, W] becomes "vae.mean" and "vae.logvar" [N, C, H, W].
+std::vector<NamedTensor> with_moments(std::vector<NamedTensor> results) {
+  const auto at = std::find_if(results.begin(), results.end(), [](const NamedTensor& t) { return t.name == "vae.moments"; });
+  const NamedTensor moments = *at;
+  results.erase(at);
+  const auto images = static_cast<size_t>(moments.shape[0]);
+  const size_t half = moments.data.size() / images / 2;
+  NamedTensor mean{"vae.mean", moments.dtype, moments.shape, {}}, logvar{"vae.logvar", moments.dtype, moments.shape, {}};
+  mean.shape[1] = logvar.shape[1] = moments.shape[1] / 2;
+  for (auto from = moments.data.begin(); from != moments.data.end(); from += static_cast<std::ptrdiff_t>(2 * half)) {
+    const auto middle = from + static_cast<std::ptrdiff_t>(half);
+    mean.data.insert(mean.data.end(), from, middle);
+    logvar.data.insert(logvar.data.end(), middle, middle + static_cast<std::ptrdiff_t>(half));
+  }
+  results.push_back(std::move(mean));
+  results.push_back(std::move(logvar));
+  return results;
 }
 
 std::vector<float> repeated(float t, int64_t count) { return std::vector<float>(static_cast<size_t>(count), t); }
@@ -136,6 +154,21 @@ std::vector<NamedTensor> eval_vae_decode(const EvalOptions& options, const Weigh
   std::vector<NamedTensor> results;
   run_and_take(model.runner, program, [](const std::string& value) { return value; }, results);
   return results;
+}
+
+std::vector<NamedTensor> eval_vae_encode(const EvalOptions& options, const WeightStore& inputs) {
+  OpenModel model = open_model(options.open);
+  const Tensor image = read_picture(inputs, "vae.image");
+  const int64_t scale = int64_t{1} << (model.config.vae.multipliers.size() - 1);
+  if (image.shape[1] != 3 || image.shape[2] % scale != 0 || image.shape[3] % scale != 0) {
+    throw Error(ErrorCode::kInvalidArgument, "vae.image: 3 channels and sides that are multiples of " + std::to_string(scale) + " are needed");
+  }
+  check_weights(part_weights(model.config).encoder, model.runner.index(), options.open.path);
+  LoadedProgram program = model.runner.load(build_vae_encoder(model.config.vae, image.shape[0], image.shape[2], image.shape[3], options.inner), nullptr);
+  program.upload("image", image.data.data(), static_cast<int64_t>(image.data.size()) * 4);
+  std::vector<NamedTensor> results;
+  run_and_take(model.runner, program, [](const std::string& value) { return value; }, results);
+  return with_moments(std::move(results));
 }
 
 }  // namespace sdgen::tools

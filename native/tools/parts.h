@@ -21,6 +21,7 @@ struct EvalOptions {
 std::vector<NamedTensor> eval_text(const EvalOptions& options, const WeightStore& inputs);
 std::vector<NamedTensor> eval_unet(const EvalOptions& options, const WeightStore& inputs);
 std::vector<NamedTensor> eval_vae_decode(const EvalOptions& options, const WeightStore& inputs);
+std::vector<NamedTensor> eval_vae_encode(const EvalOptions& options, const WeightStore& inputs);
 /// A sampler over the analytic denoiser D(x, s) = x/(1+s²) + 0.1·s²/(1+s²)·tanh(x/√(1+s²)) with given noise; no model.
 std::vector<NamedTensor> eval_sampler(const EvalOptions& options, const WeightStore& inputs);
 

@@ -13,12 +13,15 @@
 
 namespace sdgen {
 
+class WeightStore;
+
 struct TensorInfo {
   std::string name;            // as in the file
   DType dtype;
   std::vector<int64_t> shape;  // outermost first; [] is a scalar
   uint64_t offset;             // of its first byte, from the start of the file
   uint64_t bytes;
+  const WeightStore* home = nullptr;  // of a joined store's tensors: the file's own store
   int64_t elements() const noexcept {
     int64_t n = 1;
     for (int64_t d : shape) n *= d;

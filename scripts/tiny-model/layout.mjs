@@ -7,7 +7,9 @@
  * How a tensor's values are made from its draws (see values.mjs): weight = draw / sqrt(fan-in),
  * bias = 0.02 draw, gain = 1 + 0.05 draw, embedding = 0.5 draw.
  * @typedef {'weight' | 'bias' | 'gain' | 'embedding'} TensorKind
- * @typedef {{ name: string, shape: number[], kind: TensorKind, fanIn: number, elements: number }} TensorSpec
+ * `draws`: the name that the values are drawn for, where it is another; `firstDraw`: the draw of the first element.
+ * @typedef {{ name: string, shape: number[], kind: TensorKind, fanIn: number, elements: number, draws?: string,
+ *   firstDraw?: number }} TensorSpec
  * @typedef {{ layout: 'hf' | 'open', width: number, layers: number, heads: number, ff: number }} TextTower
  * @typedef {{ channels: number, mult: number[], context: number, linearProjection: boolean, vae: number,
  *   vaeMult: number[], text: TextTower }} Arch

@@ -44,14 +44,14 @@ export function writePieces(job, onPiece) {
     if (begin >= total) return;
     const end = Math.min(begin + PIECE, total);
     let first = 0;
-    for (const { name, kind, fanIn, elements } of tensors) {
+    for (const { name, kind, fanIn, elements, draws = name, firstDraw = 0 } of tensors) {
       const from = Math.max(begin, first);
       const to = Math.min(end, first + elements);
       if (from < to) {
         const key = kind === 'weight' ? `weight/${fanIn}` : kind;
         const table = tables.get(key) ?? valueTable(kind, fanIn, dtype);
         tables.set(key, table);
-        fillValues(piece.subarray(from - begin, to - begin), table, name, seed, from - first);
+        fillValues(piece.subarray(from - begin, to - begin), table, draws, seed, firstDraw + from - first);
       }
       first += elements;
     }

@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, extname, isAbsolute, join, resolve, sep } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
 import { FailureError, UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 
@@ -9,15 +9,22 @@ const KNOWN_TYPES: readonly string[] = [READABLE, '.ckpt'];
 /** Bounds of the search, so that a models folder that is really "/" ends soon. */
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 20_000;
+const MAX_FOLDER_ENTRIES = 200;
 
 const HOW_TO_GET_ONE =
   'make a tiny random one with `node scripts/make-tiny-model.mjs --arch micro1 models/micro1.safetensors`, ' +
-  'or give the path of an SD 1.x .safetensors file with --model';
+  'or give the path of an SD 1.x or 2.x .safetensors file, or of a folder of diffusers, with --model';
 
+/** What makes a folder a model of diffusers. */
+const FOLDER_INDEX = 'model_index.json';
+
+/** A checkpoint: a file, or a folder of diffusers. */
 export interface CheckpointFile {
-  /** The file's stem: what --model takes. */
+  /** The file's stem or the folder's name: what --model takes. */
   readonly name: string;
   readonly path: string;
+  readonly isFolder: boolean;
+  /** Of a folder: all files in it and in its parts. */
   readonly bytes: number;
   readonly modified: Date;
 }
@@ -49,8 +56,37 @@ async function checkpointAt(path: string): Promise<CheckpointFile> {
   } catch (error) {
     throw new FailureError('E_IO', `cannot read the model ${path}: ${reasonOf(error)}`, { cause: error });
   }
+  if (info.isDirectory()) {
+    const folder = await folderAt(path);
+    if (folder !== undefined) return folder;
+    throw new FailureError(
+      'E_IO',
+      `the model ${path} is not a file, nor a folder of diffusers (it has no ${FOLDER_INDEX}); give one of the two`,
+    );
+  }
   if (!info.isFile()) throw new FailureError('E_IO', `the model ${path} is not a file; give a .safetensors file`);
-  return { name: basename(path, extname(path)), path, bytes: info.size, modified: info.mtime };
+  return { name: basename(path, extname(path)), path, isFolder: false, bytes: info.size, modified: info.mtime };
+}
+
+/** The folder of diffusers at a path; undefined where it is another folder. */
+async function folderAt(path: string): Promise<CheckpointFile | undefined> {
+  const index = await stat(join(path, FOLDER_INDEX)).catch(() => undefined);
+  if (index?.isFile() !== true) return undefined;
+  let bytes = 0;
+  let newest = 0;
+  const files = [...(await readdir(path)).entries()].slice(0, MAX_FOLDER_ENTRIES).map(([, name]) => join(path, name));
+  for (const file of files) {
+    const info = await stat(file).catch(() => undefined);
+    if (info?.isDirectory()) {
+      // Parts have no folders of their own.
+      const inside = dirname(file) === path ? (await readdir(file)).slice(0, MAX_FOLDER_ENTRIES) : [];
+      files.push(...inside.map((name) => join(file, name)));
+    } else if (info?.isFile()) {
+      bytes += info.size;
+      newest = Math.max(newest, info.mtimeMs);
+    }
+  }
+  return { name: basename(path), path, isFolder: true, bytes, modified: new Date(newest) };
 }
 
 interface Search {
@@ -72,9 +108,17 @@ async function walk(folder: string, depth: number, search: Search): Promise<void
     }
     const path = join(folder, name);
     const info = await stat(path).catch(() => undefined); // a dangling link or a file just removed is no checkpoint
-    if (info?.isDirectory() && depth < MAX_DEPTH) await walk(path, depth + 1, search);
+    const model = info?.isDirectory() ? await folderAt(path) : undefined;
+    if (model !== undefined) search.found.push(model);
+    else if (info?.isDirectory() && depth < MAX_DEPTH) await walk(path, depth + 1, search);
     else if (info?.isFile() && KNOWN_TYPES.includes(extname(name).toLowerCase())) {
-      search.found.push({ name: basename(name, extname(name)), path, bytes: info.size, modified: info.mtime });
+      search.found.push({
+        name: basename(name, extname(name)),
+        path,
+        isFolder: false,
+        bytes: info.size,
+        modified: info.mtime,
+      });
     }
   }
 }
@@ -101,8 +145,13 @@ function looksLikePath(text: string): boolean {
   return isAbsolute(text) || text.includes(sep) || KNOWN_TYPES.includes(extname(text).toLowerCase());
 }
 
+/** Whether it is of a kind that can be read at all. */
+export function isReadable(file: CheckpointFile): boolean {
+  return file.isFolder || extname(file.path).toLowerCase() === READABLE;
+}
+
 function onlyOne(wanted: string, matches: readonly CheckpointFile[]): CheckpointFile | undefined {
-  const readable = matches.filter((file) => extname(file.path).toLowerCase() === READABLE);
+  const readable = matches.filter(isReadable);
   const candidates = readable.length > 0 ? readable : matches;
   if (candidates.length > 1) {
     const paths = candidates.map((file) => file.path).join(', ');
@@ -148,4 +197,21 @@ export async function findCheckpoint(
     'E_MODEL_NOT_FOUND',
     `there is no model named ${wanted} in ${folders.join(' or ')}${hint === '' ? known : hint}`,
   );
+}
+
+/**
+ * The VAE that --vae means: the path of a file or of a folder of diffusers' VAE, or a name in a models folder.
+ * @throws FailureError when there is none
+ */
+export async function findVae(wanted: string, folders: readonly string[], cwd: string): Promise<string> {
+  if (wanted === '' || wanted.includes('\0'))
+    throw new UsageError('vae must be a name or a path; it is neither', 'vae');
+  const path = resolve(cwd, wanted);
+  const exists = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (exists) return path;
+  if (looksLikePath(wanted)) throw new FailureError('E_IO', `cannot read the VAE ${path}: there is no such file`);
+  return (await findCheckpoint(wanted, folders, cwd)).path;
 }

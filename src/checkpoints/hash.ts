@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { FailureError } from '../request/errors.js';
 import { reasonOf } from './find.js';
@@ -109,4 +109,34 @@ async function remember(
   } catch (error) {
     onWarning?.(`cannot remember the model's hash in ${cacheFile}: ${reasonOf(error)}`);
   }
+}
+
+/**
+ * SHA-256 of a model: of one file its content's; of a folder that of its files' names and hashes, name by name.
+ * @param files all that decides the pictures; paths below `path` where that is a folder
+ * @throws FailureError as hashCheckpoint
+ */
+export async function hashModel(path: string, files: readonly string[], options: HashOptions = {}): Promise<string> {
+  const inside = files.filter((file) => file.startsWith(`${path}${sep}`) || file.startsWith(`${path}/`));
+  if (inside.length === 0) return hashCheckpoint(path, options);
+  const hash = createHash('sha256');
+  for (const file of [...inside].sort()) {
+    hash.update(`${relative(path, file)}\0${await hashCheckpoint(file, options)}\n`);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * SHA-256 of a VAE: a file's, or of a folder that of its weights and config.
+ * @throws FailureError as hashCheckpoint
+ */
+export async function hashVae(path: string, options: HashOptions = {}): Promise<string> {
+  const info = await stat(path);
+  if (!info.isDirectory()) return hashCheckpoint(path, options);
+  const names = (await readdir(path)).filter((name) => /\.(safetensors|json)$/.test(name));
+  return hashModel(
+    path,
+    names.map((name) => join(path, name)),
+    options,
+  );
 }

@@ -49,7 +49,9 @@ export function modelsDirFlag(): Option {
 /** What the model's file cannot tell. */
 export function overrideFlags(): Option[] {
   return [
+    textFlag('--vae <file|name>', "a file or folder whose VAE takes the place of the model's"),
     textFlag('--prediction-type <type>', 'epsilon or v_prediction'),
+    switchFlag('--zero-terminal-snr', 'rescale the noise so that the last step has no signal'),
     numberFlag('--text-heads <n>', 'attention heads of the text encoder'),
     numberFlag('--unet-heads <n>', 'attention heads of the UNet'),
     numberFlag('--scale-factor <x>', "factor between the VAE's latents and the UNet's"),

@@ -1,5 +1,4 @@
-import { extname } from 'node:path';
-import { listCheckpoints } from '../checkpoints/find.js';
+import { isReadable, listCheckpoints } from '../checkpoints/find.js';
 import { cacheFolder, shortHash } from '../checkpoints/hash.js';
 import type { OpenModel } from '../context/runtime-context.js';
 import type { Resolved } from '../native/types.js';
@@ -21,7 +20,13 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
   const { modelsDirs } = readCommandOptions(flags, io);
   const files = await listCheckpoints(modelsDirs);
   if (flags.values.json === true) {
-    const models = files.map(({ name, path, bytes, modified }) => ({ name, path, bytes, modified }));
+    const models = files.map(({ name, path, isFolder, bytes, modified }) => ({
+      name,
+      path,
+      isFolder,
+      bytes,
+      modified,
+    }));
     await writeAll(io.stdout, `${JSON.stringify({ folders: modelsDirs, models }, null, 2)}\n`);
     return EXIT.ok;
   }
@@ -29,10 +34,10 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
     await writeAll(io.stderr, `no models in ${modelsDirs.join(' or ')}\n`);
     return EXIT.ok;
   }
-  const rows = files.map(({ name, path, bytes }) => [
-    name,
-    formatBytes(bytes),
-    extname(path).toLowerCase() === '.safetensors' ? path : `${path} (cannot be read: convert it to .safetensors)`,
+  const rows = files.map((file) => [
+    file.name,
+    formatBytes(file.bytes),
+    isReadable(file) ? file.path : `${file.path} (cannot be read: convert it to .safetensors)`,
   ]);
   await writeAll(io.stdout, `${formatTable([['name', 'size', 'path'], ...rows], [1])}\n`);
   return EXIT.ok;
@@ -62,7 +67,17 @@ function describe(model: OpenModel): string {
         .map(([name, count]) => `${name} ${count}`)
         .join(', '),
     ],
-    ['prediction', origin(facts.predictionType)],
+    ...(model.vae === undefined ? [] : [['other vae', `${model.vae.name} (${shortHash(model.vae.sha256)})`]]),
+    [
+      'prediction',
+      facts.predictionType.value === 'probe'
+        ? 'not stated: the network is asked when its weights are loaded (--prediction-type states it)'
+        : origin(facts.predictionType),
+    ],
+    [
+      'noise',
+      `${facts.noise.alphasCumprod.length} steps (${facts.noise.origin}), zero terminal SNR ${origin(facts.noise.zeroTerminalSnr)}`,
+    ],
     [
       'latents',
       `${facts.latentChannels} channels, 1/${facts.latentScale} of the side, scale factor ${origin(facts.scaleFactor)}`,
@@ -75,9 +90,13 @@ function describe(model: OpenModel): string {
     [
       'unet',
       `${million(parameters.unet)}, channels ${unet.modelChannels} × ${unet.channelMultipliers.join(' ')}, ` +
-        `context ${unet.contextWidth}, heads ${origin(unet.heads)}`,
+        `context ${unet.contextWidth}, heads ${unet.heads.value.join(' ')} (${unet.heads.origin})`,
     ],
-    ['vae', `${million(parameters.vae)}, channels ${vae.channels} × ${vae.channelMultipliers.join(' ')}`],
+    [
+      'vae',
+      `${million(parameters.vae)}, channels ${vae.channels} × ${vae.channelMultipliers.join(' ')}, ` +
+        `${vae.hasEncoder ? 'with' : 'without'} its encoder`,
+    ],
     ...Object.entries(facts.metadata).map(([key, value]) => ['metadata', `${key} = ${oneLine(value)}`]),
     ['unused', facts.unusedTensors.length === 0 ? 'none' : shortened(facts.unusedTensors)],
     ['renamed', renamed.length === 0 ? 'none' : shortened(renamed)],
@@ -102,7 +121,16 @@ export async function inspectModel(name: string, flags: Flags, io: Io): Promise<
   try {
     const device = resolveDevice(commandOptions, await provider.capabilities());
     const model = await provider.getModel({ ...commandOptions, device }, interrupt.signal);
-    const json = { name: model.name, sha256: model.sha256, ...model.description };
+    const { noise, ...facts } = model.description;
+    // A thousand numbers that two facts tell.
+    const { alphasCumprod: _, ...noiseFacts } = noise;
+    const json = {
+      name: model.name,
+      sha256: model.sha256,
+      vaeSha256: model.vae?.sha256 ?? null,
+      ...facts,
+      noise: noiseFacts,
+    };
     const text = flags.values.json === true ? JSON.stringify(json, null, 2) : describe(model);
     await writeAll(io.stdout, `${text}\n`);
     return EXIT.ok;

@@ -7,6 +7,8 @@ import type { RunState } from './run-state.js';
 export interface CommandOptions {
   /** A file or a name in a models folder; undefined when none is given. */
   readonly model: string | undefined;
+  /** A file, a folder or a name: a VAE in the place of the model's own. */
+  readonly vae?: string | undefined;
   readonly modelsDirs: readonly string[];
   /** Where relative paths start. */
   readonly cwd: string;
@@ -32,8 +34,10 @@ export interface ResolvedDevice {
 export interface OpenModel {
   readonly name: string;
   readonly path: string;
-  /** SHA-256 of the file's content, in hex. */
+  /** SHA-256 of the file's content, in hex; of a folder that of its files' names and hashes. */
   readonly sha256: string;
+  /** The other VAE that stands in the place of the model's own. */
+  readonly vae?: { readonly name: string; readonly sha256: string } | undefined;
   readonly description: ModelDescription;
   readonly engine: Model;
   /** Whether all weights are in memory. */

@@ -2,12 +2,14 @@ import { NativeError, toNativeError } from './errors.js';
 import type {
   Conditioning,
   DecodeRequest,
+  EncodeRequest,
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
   Latent,
   LoadEvent,
   ModelDescription,
+  Moments,
   NativeAddon,
   NativeJob,
   NativeModel,
@@ -144,6 +146,11 @@ export class Model {
     { signal, onImage }: DecodeOptions = {},
   ): Promise<{ images: VaeImage[]; profile: OpProfile[] }> {
     return new Call(signal, onImage).run((onEvent) => this.#native.decode(request, onEvent));
+  }
+
+  /** Pictures to the moments of their latents. */
+  encode(request: EncodeRequest, { signal }: CallOptions = {}): Promise<{ moments: Moments; profile: OpProfile[] }> {
+    return new Call<never>(signal).run(() => this.#native.encode(request));
   }
 
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent. */

@@ -33,7 +33,11 @@ export interface Capabilities {
 /** A value the tensors' shapes cannot tell, and where it came from. */
 export interface Resolved<T> {
   readonly value: T;
-  readonly origin: 'flag' | 'metadata' | 'default';
+  /**
+   * flag > the file's metadata > config files of its folder or beside it > marker tensors > a probe of the network > the
+   * family's default.
+   */
+  readonly origin: 'flag' | 'metadata' | 'config' | 'weights' | 'probe' | 'default';
 }
 
 export interface ModelOverrides {
@@ -41,6 +45,7 @@ export interface ModelOverrides {
   readonly textHeads?: number;
   readonly unetHeads?: number;
   readonly scaleFactor?: number;
+  readonly zeroTerminalSnr?: boolean;
 }
 
 export interface ModelDescription {
@@ -53,7 +58,8 @@ export interface ModelDescription {
   readonly parameters: Readonly<Record<'text' | 'unet' | 'vae', number>>;
   /** `__metadata__` of the file, as it stands there. */
   readonly metadata: Readonly<Record<string, string>>;
-  readonly predictionType: Resolved<PredictionType>;
+  /** "probe": nothing says it, and the network is asked when its weights are loaded. */
+  readonly predictionType: Resolved<PredictionType | 'probe'>;
   readonly scaleFactor: Resolved<number>;
   readonly latentChannels: number;
   /** Pixels per latent cell along a side (8). */
@@ -64,15 +70,35 @@ export interface ModelDescription {
     readonly heads: Resolved<number>;
     readonly vocabulary: number;
     readonly positions: number;
+    /** False where the family always takes the same layer: clipSkip is then 1. */
+    readonly hasClipSkip: boolean;
+    /** What it was trained with: CLIP's, OpenCLIP's, or the files in the model's folder. */
+    readonly tokenizer: 'clip' | 'open_clip' | 'folder';
   };
   readonly unet: {
     readonly inChannels: number;
     readonly modelChannels: number;
     readonly channelMultipliers: readonly number[];
     readonly contextWidth: number;
-    readonly heads: Resolved<number>;
+    /** By level. */
+    readonly heads: Resolved<readonly number[]>;
   };
-  readonly vae: { readonly channels: number; readonly channelMultipliers: readonly number[] };
+  readonly vae: {
+    readonly channels: number;
+    readonly channelMultipliers: readonly number[];
+    /** Whether the file has all of the encoder, which pictures from text do without. */
+    readonly hasEncoder: boolean;
+  };
+  readonly noise: {
+    /** Products of 1 - beta, one for each trained timestep; zero terminal SNR is in them. */
+    readonly alphasCumprod: Float64Array;
+    /** `weights`: the file's own table; `config`: a scheduler's. */
+    readonly origin: Resolved<never>['origin'];
+    readonly zeroTerminalSnr: Resolved<boolean>;
+  };
+  /** Paths of all files that decide the pictures, and of those of another VAE. */
+  readonly files: readonly string[];
+  readonly vaeFiles: readonly string[];
   /** Tensors of the file that nothing needs (EMA copies, position ids, encoder …). */
   readonly unusedTensors: readonly string[];
   /** Names that stood in a known variant: file's name → canonical name. */
@@ -80,7 +106,10 @@ export interface ModelDescription {
 }
 
 export interface OpenOptions {
+  /** Of a .safetensors file, or of a folder of diffusers. */
   readonly path: string;
+  /** Of a file or folder whose VAE takes the place of the model's own. */
+  readonly vae?: string;
   readonly device: DeviceName;
   readonly precision: Precision;
   /** 0 = one per physical core. */
@@ -220,6 +249,22 @@ export interface Tiling {
   readonly overlap: number;
 }
 
+export interface EncodeRequest {
+  /** All of one size, whose sides are multiples of latentScale; RGB8, or colours in [-1, 1]; row-major. */
+  readonly images: readonly {
+    readonly data: Uint8Array | Float32Array;
+    readonly width: number;
+    readonly height: number;
+  }[];
+  readonly profile?: boolean;
+}
+
+/** A latent is (mean + noise·exp(logvar/2))·scaleFactor. */
+export interface Moments {
+  readonly mean: Latent;
+  readonly logvar: Latent;
+}
+
 export interface DecodeRequest {
   readonly latent: Latent;
   /** Without it in one piece. */
@@ -274,6 +319,7 @@ export interface NativeJob<T> {
 }
 
 export interface NativeModel {
+  /** After load() its prediction type is no longer "probe". */
   describe(): ModelDescription;
   /** Memory and work from the header alone; reads no weight. Throws E_INVALID_ARGUMENT for impossible sizes. */
   estimate(request: EstimateRequest): Estimate;
@@ -289,6 +335,8 @@ export interface NativeModel {
     request: DecodeRequest,
     onImage?: (done: number) => void,
   ): NativeJob<{ images: VaeImage[]; profile: OpProfile[] }>;
+  /** Images are encoded one by one. */
+  encode(request: EncodeRequest): NativeJob<{ moments: Moments; profile: OpProfile[] }>;
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent; resolves when the worker is gone. */
   close(): Promise<void>;
 }

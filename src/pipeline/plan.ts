@@ -75,10 +75,15 @@ export const planSchema = z.strictObject({
     name: z.string(),
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
     family: z.string(),
-    predictionType: z.enum(['epsilon', 'v_prediction']),
+    /** "probe": the network itself is asked, which gives the same answer for the same model. */
+    predictionType: z.enum(['epsilon', 'v_prediction', 'probe']),
+    /** The VAE that stands in the place of the model's own. */
+    vae: z.strictObject({ name: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
+    zeroTerminalSnr: z.boolean(),
     scaleFactor: z.number(),
     textHeads: z.number().int(),
-    unetHeads: z.number().int(),
+    /** By level. */
+    unetHeads: z.array(z.number().int()),
   }),
   device: z.strictObject({ name: z.string(), precision: z.enum(['fp32', 'bf16', 'fp16']) }),
   /** How the picture is cut for decoding, in latent cells. */

@@ -43,7 +43,10 @@ function samplerSettings(sampler: SamplerInfo, request: TextToImageRequest, { op
 
 function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context: RuntimeContext) {
   const { options } = context;
+  const { noise } = context.model.description;
+  const isUsual = noise.origin === 'default' && !noise.zeroTerminalSnr.value;
   const walk = planWalk({
+    ...(isUsual ? {} : { trained: noise.alphasCumprod.map((alpha) => Math.sqrt((1 - alpha) / alpha)) }),
     sampler,
     scheduler: findScheduler(request.scheduler),
     steps: request.steps,
@@ -95,15 +98,17 @@ function planSeeds(request: TextToImageRequest, seeds: RunSeeds, sampler: Sample
   };
 }
 
-function planModel({ name, sha256, description }: RuntimeContext['model']): GenerationPlan['model'] {
+function planModel({ name, sha256, vae, description }: RuntimeContext['model']): GenerationPlan['model'] {
   return {
     name,
     sha256,
     family: description.family,
     predictionType: description.predictionType.value,
+    vae: vae === undefined ? null : { name: vae.name, sha256: vae.sha256 },
+    zeroTerminalSnr: description.noise.zeroTerminalSnr.value,
     scaleFactor: description.scaleFactor.value,
     textHeads: description.text.heads.value,
-    unetHeads: description.unet.heads.value,
+    unetHeads: [...description.unet.heads.value],
   };
 }
 
@@ -124,7 +129,7 @@ export function planTextToImage(
       `width and height must be multiples of ${latentScale} for this model; ${width}x${height} is not`,
     );
   }
-  if (request.clipSkip > text.layers) {
+  if (text.hasClipSkip && request.clipSkip > text.layers) {
     throw new UsageError(
       `clipSkip must be a whole number from 1 to ${text.layers} for this model; ${request.clipSkip} is not`,
       'clipSkip',
@@ -143,7 +148,8 @@ export function planTextToImage(
     latentHeight: height / latentScale,
     ...planPrompts(request, context, tokenizer),
     textWindow: text.positions,
-    clipSkip: request.clipSkip,
+    // As in the webui it means nothing to families that always take the same layer.
+    clipSkip: text.hasClipSkip ? request.clipSkip : 1,
     cfgScale: request.cfgScale,
     ...planSampler(sampler, request, context),
     ...planSeeds(request, seeds, sampler, context),

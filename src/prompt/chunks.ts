@@ -7,6 +7,8 @@ import { fieldLabel, type PromptField } from './position.js';
 export interface Tokenizer {
   readonly bos: number;
   readonly eos: number;
+  /** What stands after a chunk's first EOS: EOS for CLIP, 0 for OpenCLIP. */
+  readonly pad: number;
   /** The token of a comma that ends a word. */
   readonly comma: number;
   encode(text: string): number[];
@@ -24,7 +26,7 @@ export interface ChunkOptions {
 }
 
 export interface PromptChunk {
-  /** `positions` ids: BOS, text, EOS, and EOS as fill. */
+  /** `positions` ids: BOS, text, EOS and fill. */
   readonly tokens: number[];
   /** The weight of each token: 1 for BOS, EOS and fill. */
   readonly weights: number[];
@@ -64,6 +66,11 @@ function readParts(prompt: string, { emphasis, field }: ChunkOptions): PromptPar
   if (emphasis === 'None') return [{ kind: 'text', text: prompt, weight: 1 }];
   const parts = parseAttention(prompt, field);
   return emphasis === 'Ignore' ? parts.map((part) => (part.kind === 'text' ? { ...part, weight: 1 } : part)) : parts;
+}
+
+/** Everything after the first EOS, one in the text included, becomes pad, as in the webui. */
+function padAfterEnd(tokens: number[], { eos, pad }: Tokenizer): number[] {
+  return tokens.fill(pad, tokens.indexOf(eos) + 1);
 }
 
 class ChunkBuilder {
@@ -111,7 +118,7 @@ class ChunkBuilder {
     const fill = this.#room - this.#tokens.length;
     if (this.#closed < LIMITS.promptChunks) {
       this.#chunks.push({
-        tokens: [bos, ...this.#tokens, ...new Array<number>(fill + 1).fill(eos)],
+        tokens: padAfterEnd([bos, ...this.#tokens, ...new Array<number>(fill + 1).fill(eos)], this.#tokenizer),
         weights: [1, ...this.#weights, ...new Array<number>(fill + 1).fill(1)],
       });
     }

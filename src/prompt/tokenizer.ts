@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { FailureError } from '../request/errors.js';
 import { mergeSymbols } from './byte-pair.js';
+import { unescapeHtml } from './html-entities.js';
 import { trimEnd, trimStart, WHITE_SPACE } from './white-space.js';
 
 const MERGES = new URL('../../dist/assets/clip-merges.txt', import.meta.url);
@@ -20,13 +21,34 @@ const WORDS = new RegExp(
   'gu',
 );
 
-/** CLIP's byte-level BPE tokenizer (Radford et al. 2021), as SD1 uses it: HTML entities are text like any other. */
+/** A vocabulary of its own: ids by token, and the texts of the special tokens where they are not CLIP's. */
+export interface Vocabulary {
+  readonly ids: ReadonlyMap<string, number>;
+  readonly bos?: string | undefined;
+  readonly eos?: string | undefined;
+  readonly pad?: string | undefined;
+}
+
+/** What differs between the tokenizers with CLIP's vocabulary. */
+export interface TokenizerTraits {
+  /** The id after a chunk's end; EOS unless said. */
+  readonly pad?: number;
+  /** Whether HTML entities are unescaped (twice, as OpenAI's and OpenCLIP's code does) before a text is read. */
+  readonly unescapesHtml: boolean;
+}
+/** As SD1 uses it: HTML entities are text like any other. */
+const CLIP_TRAITS: TokenizerTraits = { unescapesHtml: false };
+/** As SD2 in one file uses it. */
+export const OPEN_CLIP_TRAITS: TokenizerTraits = { pad: 0, unescapesHtml: true };
+
+/** CLIP's byte-level BPE tokenizer (Radford et al. 2021). */
 export class ClipTokenizer {
-  readonly bos = 49_406;
-  readonly eos = 49_407;
+  readonly bos: number;
+  readonly eos: number;
+  readonly pad: number;
   /** Number of tokens; ids are 0 … size - 1. */
-  readonly size = 49_408;
-  /** The id of "," at the end of a word. */
+  readonly size: number;
+  /** The id of "," at the end of a word; -1 where the vocabulary has none. */
   readonly comma: number;
 
   /** Bytes as the vocabulary writes them: one printable character each. */
@@ -35,10 +57,16 @@ export class ClipTokenizer {
   readonly #ids: ReadonlyMap<string, number>;
   readonly #ranks: ReadonlyMap<string, number>;
 
+  readonly #unescapes: boolean;
+
   /** @param merges the vocabulary's merges in order of rank, one "left right" a line. Throws E_IO when they are not CLIP's. */
-  constructor(merges: string) {
-    const lines = merges.split('\n').filter((line) => line !== '');
-    if (lines.length !== MERGE_COUNT || lines.some((line) => line.split(' ').length !== 2)) {
+  constructor(merges: string, traits: TokenizerTraits = CLIP_TRAITS, own?: Vocabulary) {
+    const lines = merges.split(/\r?\n/).filter((line) => line !== '');
+    const areMerges = lines.every((line) => line.split(' ').length === 2);
+    if (own !== undefined && !areMerges) {
+      throw new FailureError('E_MODEL_FORMAT', "the tokenizer's merges.txt is damaged: each line needs two parts");
+    }
+    if (own === undefined && (lines.length !== MERGE_COUNT || !areMerges)) {
       throw new FailureError(
         'E_IO',
         `the CLIP vocabulary is damaged (${lines.length} merges instead of ${MERGE_COUNT}); build again with "npm run build"`,
@@ -46,23 +74,46 @@ export class ClipTokenizer {
     }
     const alphabet = byteAlphabet();
     this.#byteToCharacter = alphabet.byByte;
-    this.#vocabulary = [
-      ...alphabet.inOrder,
-      ...alphabet.inOrder.map((character) => character + WORD_END),
-      ...lines.map((line) => line.replace(' ', '')),
-      BOS_TEXT,
-      EOS_TEXT,
-    ];
-    this.#ids = new Map(this.#vocabulary.map((token, id) => [token, id]));
+    this.#ids =
+      own?.ids ??
+      new Map(
+        [
+          ...alphabet.inOrder,
+          ...alphabet.inOrder.map((character) => character + WORD_END),
+          ...lines.map((line) => line.replace(' ', '')),
+          BOS_TEXT,
+          EOS_TEXT,
+        ].map((token, id) => [token, id]),
+      );
+    const vocabulary: string[] = [];
+    let largest = -1;
+    for (const [token, id] of this.#ids) {
+      vocabulary[id] = token;
+      largest = Math.max(largest, id);
+    }
+    this.#vocabulary = vocabulary;
+    this.size = largest + 1;
     this.#ranks = new Map(lines.map((line, rank) => [line, rank]));
-    this.comma = this.#id(`,${WORD_END}`);
+    this.bos = this.#special(own?.bos ?? BOS_TEXT);
+    this.eos = this.#special(own?.eos ?? EOS_TEXT);
+    this.pad = traits.pad ?? (own?.pad === undefined ? this.eos : this.#special(own.pad));
+    this.#unescapes = traits.unescapesHtml;
+    this.comma = this.#ids.get(`,${WORD_END}`) ?? -1;
+  }
+
+  /**
+   * A vocabulary that came with a model, as transformers keeps it.
+   * @throws FailureError E_MODEL_FORMAT when its special tokens are not in it
+   */
+  static of(vocabulary: Vocabulary & { readonly merges: string }): ClipTokenizer {
+    return new ClipTokenizer(vocabulary.merges.replace(/^#version.*\r?\n/, ''), CLIP_TRAITS, vocabulary);
   }
 
   /**
    * Reads the vocabulary that the build puts into dist/assets (20 ms; keep the result).
    * @throws FailureError E_IO when it cannot be read.
    */
-  static load(file: URL | string = MERGES): ClipTokenizer {
+  static load(file: URL | string = MERGES, traits: TokenizerTraits = CLIP_TRAITS): ClipTokenizer {
     let merges: string;
     try {
       merges = readFileSync(file, 'utf8');
@@ -74,12 +125,13 @@ export class ClipTokenizer {
         { cause },
       );
     }
-    return new ClipTokenizer(merges);
+    return new ClipTokenizer(merges, traits);
   }
 
   /** The ids of a text, without BOS and EOS; nothing is cut off. Work is n log n in the text's length. */
   encode(text: string): number[] {
-    const clean = trimEnd(trimStart(text)).replace(SPACES, ' ').toLowerCase();
+    const plain = this.#unescapes ? unescapeHtml(unescapeHtml(text)) : text;
+    const clean = trimEnd(trimStart(plain)).replace(SPACES, ' ').toLowerCase();
     const ids: number[] = [];
     for (const [word] of clean.matchAll(WORDS)) {
       if (word === BOS_TEXT) ids.push(this.bos);
@@ -117,10 +169,15 @@ export class ClipTokenizer {
     return mergeSymbols(symbols, this.#ranks);
   }
 
+  /** What a vocabulary lacks is "unknown", for which CLIP's end stands. */
   #id(token: string): number {
+    return this.#ids.get(token) ?? this.eos;
+  }
+
+  #special(token: string): number {
     const id = this.#ids.get(token);
-    if (id === undefined) throw new Error(`the vocabulary has no token ${JSON.stringify(token)}`);
-    return id;
+    if (id !== undefined) return id;
+    throw new FailureError('E_MODEL_FORMAT', `the tokenizer's vocabulary has no ${JSON.stringify(token)}`);
   }
 }
 

@@ -23,9 +23,10 @@ export function modelsFolders(given: readonly string[] | undefined, { cwd, env }
  */
 export function resolveCommandOptions(input: CommandOptionsInput, place: Place, naming?: FieldNaming): CommandOptions {
   const options = parseWith(commandOptionsSchema, input, naming);
-  const { predictionType, textHeads, unetHeads, scaleFactor } = options;
+  const { predictionType, textHeads, unetHeads, scaleFactor, zeroTerminalSnr, vae } = options;
   return Object.freeze({
     model: options.model,
+    ...(vae === undefined ? {} : { vae }),
     modelsDirs: Object.freeze(modelsFolders(options.modelsDir, place)),
     cwd: place.cwd,
     device: options.device,
@@ -36,6 +37,7 @@ export function resolveCommandOptions(input: CommandOptionsInput, place: Place, 
       ...(textHeads === undefined ? {} : { textHeads }),
       ...(unetHeads === undefined ? {} : { unetHeads }),
       ...(scaleFactor === undefined ? {} : { scaleFactor }),
+      ...(zeroTerminalSnr === undefined ? {} : { zeroTerminalSnr }),
     }),
   });
 }

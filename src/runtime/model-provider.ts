@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
-import { findCheckpoint } from '../checkpoints/find.js';
-import { hashCheckpoint } from '../checkpoints/hash.js';
+import { basename } from 'node:path';
+import { findCheckpoint, findVae } from '../checkpoints/find.js';
+import { hashModel, hashVae } from '../checkpoints/hash.js';
 import type { CommandOptions, OpenModel, ResolvedDevice } from '../context/runtime-context.js';
 import { loadAddon } from '../native/load.js';
 import { Model } from '../native/model.js';
@@ -9,7 +10,7 @@ import { FailureError } from '../request/errors.js';
 import { asFailure } from './failures.js';
 import { SharedTask } from './shared-task.js';
 
-export type ModelRequest = Pick<CommandOptions, 'model' | 'modelsDirs' | 'cwd' | 'threads' | 'overrides'> & {
+export type ModelRequest = Pick<CommandOptions, 'model' | 'vae' | 'modelsDirs' | 'cwd' | 'threads' | 'overrides'> & {
   readonly device: ResolvedDevice;
 };
 
@@ -82,6 +83,7 @@ class NamedModel implements OpenModel {
     readonly name: string,
     readonly path: string,
     shared: SharedEngine,
+    readonly vae: OpenModel['vae'],
   ) {
     this.#shared = shared;
     this.sha256 = shared.sha256;
@@ -123,20 +125,35 @@ export class CachedModelProvider implements ModelProvider {
     const file = await findCheckpoint(request.model, request.modelsDirs, request.cwd);
     const path = await realpath(file.path);
     const { device, threads, overrides } = request;
-    const open: OpenOptions = { path, device: device.name, precision: device.precision, threads, overrides };
-    const key = JSON.stringify([path, file.bytes, file.modified.getTime(), variantOf(open)]);
+    const vae = request.vae === undefined ? undefined : await this.#findVae(request.vae, request, signal);
+    const open: OpenOptions = {
+      path,
+      ...(vae === undefined ? {} : { vae: vae.path }),
+      device: device.name,
+      precision: device.precision,
+      threads,
+      overrides,
+    };
+    const key = JSON.stringify([path, file.bytes, file.modified.getTime(), vae?.sha256, variantOf(open)]);
     let task = this.#opening.get(key);
     if (task === undefined || task.abandoned) {
       task = new SharedTask((shared) => this.#open(open, shared));
       this.#opening.set(key, task);
     }
     try {
-      return new NamedModel(file.name, path, await task.join(signal));
+      return new NamedModel(file.name, path, await task.join(signal), vae);
     } catch (error) {
       const over = signal?.aborted !== true || task.abandoned;
       if (over && this.#opening.get(key) === task) this.#opening.delete(key);
       throw asFailure(error, signal);
     }
+  }
+
+  /** The VAE's own content is its identity, as a model's is. */
+  async #findVae(wanted: string, { modelsDirs, cwd }: ModelRequest, signal?: AbortSignal) {
+    const path = await realpath(await findVae(wanted, modelsDirs, cwd));
+    const { cacheFolder, onWarning } = this.#options;
+    return { path, name: basename(path), sha256: await hashVae(path, { cacheFolder, onWarning, signal }) };
   }
 
   async dispose(): Promise<void> {
@@ -157,7 +174,7 @@ export class CachedModelProvider implements ModelProvider {
     const engine = await Model.open(await this.#engine(), options);
     try {
       const { cacheFolder, onWarning } = this.#options;
-      const sha256 = await hashCheckpoint(options.path, { cacheFolder, onWarning, signal });
+      const sha256 = await hashModel(options.path, engine.describe().files, { cacheFolder, onWarning, signal });
       const key = JSON.stringify([sha256, variantOf(options)]);
       const same = this.#models.get(key);
       if (same !== undefined) {
@@ -175,7 +192,7 @@ export class CachedModelProvider implements ModelProvider {
   }
 }
 
-function variantOf({ device, precision, threads, overrides }: OpenOptions) {
-  const { predictionType, textHeads, unetHeads, scaleFactor } = overrides ?? {};
-  return [device, precision, threads, predictionType, textHeads, unetHeads, scaleFactor];
+function variantOf({ device, precision, threads, vae, overrides }: OpenOptions) {
+  const { predictionType, textHeads, unetHeads, scaleFactor, zeroTerminalSnr } = overrides ?? {};
+  return [device, precision, threads, vae, predictionType, textHeads, unetHeads, scaleFactor, zeroTerminalSnr];
 }

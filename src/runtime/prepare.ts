@@ -1,7 +1,7 @@
 import { modelDefaults } from '../checkpoints/defaults.js';
 import { derive, type OptionStore } from '../context/options.js';
 import type { RunState } from '../context/run-state.js';
-import { type CommandOptions, createContext, type RuntimeContext } from '../context/runtime-context.js';
+import { type CommandOptions, createContext, type OpenModel, type RuntimeContext } from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
 import { chunkCount, type GenerationPlan, hashPlan, imageCount, textBytes } from '../pipeline/plan.js';
@@ -42,7 +42,7 @@ export interface PrepareInput {
 export interface PrepareParts {
   readonly provider: ModelProvider;
   readonly options: OptionStore;
-  readonly tokenizer: () => ClipTokenizer;
+  readonly tokenizer: (model: OpenModel) => ClipTokenizer | Promise<ClipTokenizer>;
   readonly random: RandomInteger | undefined;
 }
 
@@ -130,6 +130,6 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   onStage('context');
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
-  const plan = planTextToImage(request, context, seeds, parts.tokenizer());
+  const plan = planTextToImage(request, context, seeds, await parts.tokenizer(model));
   return { request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
 }

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
-import type { CommandOptions } from '../context/runtime-context.js';
+import type { CommandOptions, OpenModel } from '../context/runtime-context.js';
 import { requireEncodable } from '../image/formats.js';
 import { previewLatent } from '../image/preview.js';
 import type { DecodedImage, OpProfile } from '../native/types.js';
 import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
 import type { RandomInteger } from '../pipeline/seeds.js';
-import { ClipTokenizer } from '../prompt/tokenizer.js';
+import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describePicture, finalizeRun, type GenerationResult } from './finalize.js';
@@ -17,6 +17,7 @@ import type { ModelProvider } from './model-provider.js';
 import type { PictureSink } from './picture-sink.js';
 import { type PreparedRun, prepareRun, type Stage } from './prepare.js';
 import { ProfileSum } from './profile.js';
+import { Tokenizers } from './tokenizers.js';
 
 export type RunEvent =
   | { readonly type: 'stage'; readonly stage: Stage; readonly state: RunStateView }
@@ -45,8 +46,8 @@ export interface RunSettings {
 export interface RunnerParts {
   readonly provider: ModelProvider;
   readonly options: OptionStore;
-  /** The tokenizer, made on first use. */
-  readonly tokenizer?: (() => ClipTokenizer) | undefined;
+  /** The tokenizer of a model; its own unless told otherwise. */
+  readonly tokenizer?: ((model: OpenModel) => ClipTokenizer | Promise<ClipTokenizer>) | undefined;
   readonly random?: RandomInteger | undefined;
   /** Bytes that can still be used. */
   readonly availableMemory?: (() => Promise<number | undefined>) | undefined;
@@ -69,7 +70,7 @@ interface Run {
  */
 export class ProcessingRunner {
   readonly #parts: RunnerParts;
-  #tokenizer: ClipTokenizer | undefined;
+  readonly #tokenizers = new Tokenizers();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -145,7 +146,7 @@ export class ProcessingRunner {
     const onStage = (stage: Stage): void => this.#tell(run, { type: 'stage', stage, state: state.view() });
     const prepared = await prepareRun(
       { input, overrideOptions, commandOptions, state, naming, onStage },
-      { provider, options, random, tokenizer: () => this.#loadTokenizer() },
+      { provider, options, random, tokenizer: this.#parts.tokenizer ?? ((model) => this.#tokenizers.of(model)) },
     );
     this.#tell(run, { type: 'prepared', prepared, state: state.view() });
     return prepared;
@@ -194,11 +195,6 @@ export class ProcessingRunner {
     if (prepared === undefined || images === undefined) return undefined;
     state.signal.throwIfAborted();
     return finalizeRun({ id: state.id, prepared, images, sink: settings.sink, metrics, profile: profile?.rows() });
-  }
-
-  #loadTokenizer(): ClipTokenizer {
-    this.#tokenizer ??= (this.#parts.tokenizer ?? (() => ClipTokenizer.load()))();
-    return this.#tokenizer;
   }
 
   #tell(run: Run, event: RunEvent): void {

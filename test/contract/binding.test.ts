@@ -71,10 +71,10 @@ describe('the exports', () => {
     });
   });
 
-  it('the model has seven methods and no public constructor', async () => {
+  it('the model has eight methods and no public constructor', async () => {
     const prototype = Object.getPrototypeOf(model);
     expect(Object.getOwnPropertyNames(prototype).sort()).toEqual(
-      ['close', 'constructor', 'decode', 'describe', 'encodeText', 'estimate', 'load', 'sample'].sort(),
+      ['close', 'constructor', 'decode', 'describe', 'encode', 'encodeText', 'estimate', 'load', 'sample'].sort(),
     );
     const empty: NativeModel = new prototype.constructor();
     expect(() => empty.describe()).toThrow('the model is closed');

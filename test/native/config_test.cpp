@@ -28,7 +28,7 @@ TEST(config_reads_every_dimension_from_the_tensors) {
   CHECK(d.text.width == 32 && d.text.layers == 2 && d.text.vocabulary == 64 && d.text.positions == 8 &&
         d.text.heads.value == 4);
   CHECK(d.unet.in_channels == 4 && d.unet.model_channels == 32 && d.unet.context_width == 32 &&
-        d.unet.heads.value == 8);
+        (d.unet.heads.value == std::vector<int64_t>{8, 8}));
   CHECK((d.unet.channel_multipliers == std::vector<int64_t>{1, 2}));
   CHECK(d.vae.channels == 32 && (d.vae.channel_multipliers == std::vector<int64_t>{1, 2}));
   CHECK(d.latent_channels == 4 && d.latent_scale == 2);
@@ -130,7 +130,7 @@ TEST(config_flag_before_metadata_before_default) {
     const auto engine = file.open();
     const sdgen::ModelDescription& d = engine->describe();
     CHECK(origins(d) == all(Origin::kDefault));
-    CHECK(d.prediction_type.value == PredictionType::kEpsilon && d.text.heads.value == 1 && d.unet.heads.value == 8 &&
+    CHECK(d.prediction_type.value == PredictionType::kEpsilon && d.text.heads.value == 1 && d.unet.heads.value[0] == 8 &&
           d.scale_factor.value == 0.18215);
   }
   file.metadata = {{"sdgen.prediction_type", "v"},
@@ -142,13 +142,13 @@ TEST(config_flag_before_metadata_before_default) {
     const sdgen::ModelDescription& d = engine->describe();
     CHECK(origins(d) == all(Origin::kMetadata));
     CHECK(d.prediction_type.value == PredictionType::kVPrediction && d.text.heads.value == 2 &&
-          d.unet.heads.value == 4 && d.scale_factor.value == 0.25);
+          d.unet.heads.value[0] == 4 && d.scale_factor.value == 0.25);
   }
   const auto engine =
       file.open({.prediction_type = PredictionType::kEpsilon, .text_heads = 8, .unet_heads = 16, .scale_factor = 0.5});
   const sdgen::ModelDescription& d = engine->describe();
   CHECK(origins(d) == all(Origin::kFlag));
-  CHECK(d.prediction_type.value == PredictionType::kEpsilon && d.text.heads.value == 8 && d.unet.heads.value == 16 &&
+  CHECK(d.prediction_type.value == PredictionType::kEpsilon && d.text.heads.value == 8 && d.unet.heads.value[1] == 16 &&
         d.scale_factor.value == 0.5);
 }
 
@@ -203,7 +203,7 @@ TEST(config_refuses_two_tensors_for_one_name) {
 
 TEST(config_lists_unused_and_renamed_tensors) {
   TinyFile file;
-  file.tensors.push_back(f32("alphas_cumprod", {2}, {1, 2}));
+  file.tensors.push_back(f32("betas", {2}, {1, 2}));
   file.tensors.push_back(f32("first_stage_model.encoder.conv_in.weight", {1}, {1}));
   file.tensor("vae.decoder.mid.attn_1.q.weight").name = "first_stage_model.decoder.mid.attn_1.to_q.weight";
   file.tensor("text.final_layer_norm.bias").name = "cond_stage_model.transformer.final_layer_norm.bias";
@@ -211,7 +211,7 @@ TEST(config_lists_unused_and_renamed_tensors) {
   const sdgen::ModelDescription& d = engine->describe();
   std::vector<std::string> unused = d.unused_tensors;
   std::sort(unused.begin(), unused.end());
-  CHECK((unused == std::vector<std::string>{"alphas_cumprod", "first_stage_model.encoder.conv_in.weight"}));
+  CHECK((unused == std::vector<std::string>{"betas", "first_stage_model.encoder.conv_in.weight"}));
   CHECK((d.renamed == std::map<std::string, std::string>{
                           {"first_stage_model.decoder.mid.attn_1.to_q.weight", "vae.decoder.mid.attn_1.q.weight"},
                           {"cond_stage_model.transformer.final_layer_norm.bias", "text.final_layer_norm.bias"}}));
@@ -222,7 +222,7 @@ TEST(config_names_what_another_kind_of_file_looks_like) {
   TinyFile file;
   file.metadata.clear();
   const std::pair<const char*, const char*> kinds[] = {{"conditioner.embedders.0.x", "SDXL"},
-                                                       {"cond_stage_model.model.x", "SD 2.x"},
+                                                       {"cond_stage_model.model.x", "SD 2.x checkpoint that lacks"},
                                                        {"lora_unet_x", "LoRA"},
                                                        {"control_model.x", "ControlNet"},
                                                        {"nothing", "unknown names"}};

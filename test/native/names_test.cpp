@@ -60,6 +60,27 @@ TEST(names_sd1_vae_attention) {
                 "unet.input_blocks.1.1.transformer_blocks.0.attn1.to_out.0.weight"));
 }
 
+TEST(names_sd2_open_clip) {
+  const auto named = [](std::string_view below) { return sdgen::sd2_canonical_name(std::string("cond_stage_model.model.").append(below)); };
+  CHECK(named("token_embedding.weight") == "text.embeddings.token_embedding.weight");
+  CHECK(named("positional_embedding") == "text.embeddings.position_embedding.weight");
+  CHECK(named("ln_final.bias") == "text.final_layer_norm.bias");
+  CHECK(named("transformer.resblocks.22.ln_1.weight") == "text.encoder.layers.22.layer_norm1.weight");
+  CHECK(named("transformer.resblocks.0.ln_2.bias") == "text.encoder.layers.0.layer_norm2.bias");
+  CHECK(named("transformer.resblocks.0.attn.in_proj_weight") == "text.encoder.layers.0.self_attn.in_proj.weight");
+  CHECK(named("transformer.resblocks.0.attn.in_proj_bias") == "text.encoder.layers.0.self_attn.in_proj.bias");
+  CHECK(named("transformer.resblocks.0.attn.out_proj.weight") == "text.encoder.layers.0.self_attn.out_proj.weight");
+  CHECK(named("transformer.resblocks.0.mlp.c_fc.bias") == "text.encoder.layers.0.mlp.fc1.bias");
+  CHECK(named("transformer.resblocks.0.mlp.c_proj.weight") == "text.encoder.layers.0.mlp.fc2.weight");
+  CHECK(sdgen::sd2_canonical_name("module.model.diffusion_model.out.0.bias") == "unet.out.0.bias");
+  CHECK(sdgen::sd2_canonical_name("first_stage_model.decoder.mid.attn_1.to_q.weight") == "vae.decoder.mid.attn_1.q.weight");
+  for (const char* below : {"", "text_projection", "logit_scale", "attn_mask", "transformer.resblocks.", "transformer.resblocks.0",
+                            "transformer.resblocks.0.other.weight", "visual.transformer.resblocks.0.ln_1.weight"}) {
+    CHECK_MSG(!named(below), below);
+  }
+  CHECK(!sdgen::sd2_canonical_name("cond_stage_model.transformer.text_model.final_layer_norm.weight"));
+}
+
 TEST(names_sd1_drops) {
   for (const char* name :
        {"", "betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeClipVocabulary } from '../../scripts/make-clip-vocabulary.mjs';
-import { ClipTokenizer } from '../../src/prompt/tokenizer.js';
+import { ClipTokenizer, OPEN_CLIP_TRAITS } from '../../src/prompt/tokenizer.js';
 
 interface Fixture {
   readonly vocab_size: number;
@@ -31,6 +31,12 @@ describe("OpenAI's tokenizer", () => {
 
   it.each(exact)('gives the same ids: $text', ({ text, ids }) => {
     expect(tokenizer.encode(text)).toEqual(ids);
+  });
+
+  it('SD2 in one file unescapes HTML entities as OpenAI does', () => {
+    const open = ClipTokenizer.load(undefined, OPEN_CLIP_TRAITS);
+    for (const { text, ids } of fixture.cases) expect(open.encode(text)).toEqual(ids);
+    expect(open.pad).toBe(0);
   });
 
   it("SD1's does not unescape HTML entities: each is its punctuation and its letters", () => {

@@ -113,15 +113,30 @@ class FakeModel implements NativeModel {
       scaleFactor: { value: 0.18215, origin: 'default' },
       latentChannels: 4,
       latentScale: 8,
-      text: { width: 2, layers: 12, heads: { value: 4, origin: 'metadata' }, vocabulary: 49408, positions: 77 },
+      text: {
+        width: 2,
+        layers: 12,
+        heads: { value: 4, origin: 'metadata' },
+        vocabulary: 49408,
+        positions: 77,
+        hasClipSkip: true,
+        tokenizer: 'clip',
+      },
+      noise: {
+        alphasCumprod: Float64Array.of(0.999, 0.5),
+        origin: 'default',
+        zeroTerminalSnr: { value: false, origin: 'default' },
+      },
+      files: [this.options.path],
+      vaeFiles: [],
       unet: {
         inChannels: 4,
         modelChannels: 32,
         channelMultipliers: [1, 2],
         contextWidth: 2,
-        heads: { value: 8, origin: 'default' },
+        heads: { value: [8, 8], origin: 'default' },
       },
-      vae: { channels: 32, channelMultipliers: [1, 2] },
+      vae: { channels: 32, channelMultipliers: [1, 2], hasEncoder: false },
       unusedTensors: ['model_ema.decay'],
       renamed: { 'old.name': 'new.name' },
       ...this.behaviour.description,
@@ -224,6 +239,12 @@ class FakeModel implements NativeModel {
         onImage?.(i + 1);
       }
       return { images, profile: profileRow('vae', request.profile) };
+    });
+  }
+
+  encode(): ReturnType<NativeModel['encode']> {
+    return this.#queue.add(async () => {
+      throw new NativeError('E_MODEL_FORMAT', 'the fake model has no encoder');
     });
   }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { makeTinyModel } from '../../scripts/make-tiny-model.mjs';
+import { makeTinyFolder, makeTinyModel } from '../../scripts/make-tiny-model.mjs';
 
 export type TinyArch = 'micro1' | 'micro2' | 'tiny1' | 'tiny2';
 
@@ -11,5 +11,17 @@ export type TinyArch = 'micro1' | 'micro2' | 'tiny1' | 'tiny2';
 export async function tinyModelPath(arch: TinyArch = 'micro1'): Promise<string> {
   const path = fileURLToPath(new URL(`../../build/models/${arch}-7-F16.safetensors`, import.meta.url));
   if (!existsSync(path)) await makeTinyModel({ path, arch, dtype: 'F16', seed: 7, threads: 1 });
+  return path;
+}
+
+/** The same as a folder of diffusers; `shards` files for each part's weights. */
+export async function tinyFolderPath(arch: TinyArch = 'micro1', shards = 1): Promise<string> {
+  const path = fileURLToPath(new URL(`../../build/models/${arch}-7-F16-diffusers-${shards}`, import.meta.url));
+  if (existsSync(path)) return path;
+  try {
+    await makeTinyFolder({ path, arch, dtype: 'F16', seed: 7, threads: 1, shards });
+  } catch (error) {
+    if (!existsSync(path)) throw error; // another test worker was quicker
+  }
   return path;
 }

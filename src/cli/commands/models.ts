@@ -35,7 +35,7 @@ export function addModels(program: Command, io: Io, finish: Finish): void {
     });
   const inspect = models.command('inspect').description('read and check the header of a checkpoint; loads no weights');
   inspect
-    .argument('<file|name>', "a .safetensors file, or a file's stem in a models folder")
+    .argument('<file|name>', 'a .safetensors file, a folder of diffusers, or a name in a models folder')
     .addOption(modelsDirFlag())
     .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'));
   for (const option of overrideFlags()) inspect.addOption(option);

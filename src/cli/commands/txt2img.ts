@@ -69,7 +69,9 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
   for (const option of samplingFlags()) command.addOption(option);
   command
     .optionsGroup('Model and machine:')
-    .addOption(textFlag('-m, --model <file|name>', "a .safetensors file, or a file's stem in a models folder"))
+    .addOption(
+      textFlag('-m, --model <file|name>', 'a .safetensors file, a folder of diffusers, or a name in a models folder'),
+    )
     .addOption(modelsDirFlag())
     .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'))
     .addOption(textFlag('--precision <name>', PRECISION_NAMES.join(', '), 'auto'))

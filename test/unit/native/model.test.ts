@@ -18,7 +18,7 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
     version: refuse,
     capabilities: refuse,
     bench: refuse,
-    openModel: async () => ({ ...model, decode: refuse, close: async () => undefined, ...methods }),
+    openModel: async () => ({ ...model, decode: refuse, encode: refuse, close: async () => undefined, ...methods }),
   };
 }
 

@@ -180,10 +180,13 @@ describe('planTextToImage', () => {
       heads: { value: 4, origin: 'default' },
       vocabulary: 49408,
       positions: 77,
+      hasClipSkip: true,
+      tokenizer: 'clip',
     } as const;
     await expect(makePlan({ clipSkip: 5 }, { text })).rejects.toThrow(
       'clipSkip must be a whole number from 1 to 4 for this model',
     );
+    expect((await makePlan({ clipSkip: 5 }, { text: { ...text, hasClipSkip: false } })).clipSkip).toBe(1);
     await expect(makePlan({}, { text: { ...text, vocabulary: 100 } })).rejects.toThrow(
       /knows 100 tokens; CLIP's 49408 are needed/,
     );

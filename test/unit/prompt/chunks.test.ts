@@ -9,6 +9,7 @@ import { type EmphasisName, LIMITS } from '../../../src/request/limits.js';
 const words: Tokenizer = {
   bos: -1,
   eos: -2,
+  pad: -2,
   comma: 7,
   encode: (text) => (text.match(/\d+|,/g) ?? []).map((word) => (word === ',' ? 7 : Number(word))),
 };
