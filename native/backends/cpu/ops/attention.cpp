@@ -31,16 +31,18 @@ void pack_head(const T* k, const T* v, int64_t stride, int64_t count, int64_t si
     if (layout.stored_size > size) key[size] = T{};
   }
   T* values = packed + layout.keys;
-  for (int64_t j = 0; j < count; ++j) {
+  for (int64_t j = 0; j < count; j += pairs ? 2 : 1) {
+    const T* row = v + j * stride;
     if (!pairs) {
-      std::copy(v + j * stride, v + j * stride + size, values + j * size);
+      std::copy(row, row + size, values + j * size);
       continue;
     }
-    T* pair = values + j / 2 * 2 * size + j % 2;
-    for (int64_t d = 0; d < size; ++d) pair[2 * d] = v[j * stride + d];
-  }
-  if (pairs && count % 2 != 0) {
-    for (int64_t d = 0; d < size; ++d) values[count / 2 * 2 * size + 2 * d + 1] = T{};
+    T* pair = values + j * size;
+    const bool both = j + 1 < count;
+    for (int64_t d = 0; d < size; ++d) {
+      pair[2 * d] = row[d];
+      pair[2 * d + 1] = both ? row[stride + d] : T{};
+    }
   }
 }
 
