@@ -13,7 +13,7 @@ export function addInfo(program: Command, io: Io, finish: Finish): void {
   const command = program.command('info');
   command
     .description('print the parameters a picture was made with')
-    .argument('<image>', 'an image file; the text is in PNGs')
+    .argument('<image>', 'a PNG, JPEG, WebP, AVIF or GIF file')
     .addOption(switchFlag('--json', 'print one JSON document'))
     .addOption(debugFlag())
     .addHelpText('after', EXAMPLES)
