@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Command, Option } from 'commander';
 import { z } from 'zod';
+import { optionsSchema } from '../context/options.js';
 import { commandOptionsSchema } from '../request/command-options.js';
 import { parseWith } from '../request/describe.js';
 import { FailureError, UsageError } from '../request/errors.js';
@@ -19,6 +21,7 @@ const NOT_SETTINGS = ['prompt'];
 
 function settingFields(): Record<string, z.ZodType> {
   const fields = {
+    ...optionsSchema.shape,
     ...textToImageSchema.shape,
     ...commandOptionsSchema.shape,
     output: z.string().min(1).describe('a file, a folder or -'),
@@ -33,22 +36,27 @@ export function settingName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Everything that a settings file may hold, by field; each checked as where it is used. */
+/** Everything that a flag may keep in a settings file, by field; each checked as where it is used. */
 const FIELDS: ReadonlyMap<string, z.ZodType> = new Map(Object.entries(settingFields()));
-const FIELD_OF_NAME: ReadonlyMap<string, string> = new Map(
-  [...FIELDS.keys()].map((field) => [settingName(field), field]),
-);
 
-export function isSetting(field: string): boolean {
-  return FIELDS.has(field);
+/** The flags, of any command, that can be kept: a setting without a flag would never be read. */
+export function settingFlags(program: Command): Option[] {
+  const found = new Map<string, Option>();
+  for (const command of program.commands) {
+    for (const option of [...command.options, ...settingFlags(command)]) {
+      const field = option.attributeName();
+      if (FIELDS.has(field) && !found.has(field)) found.set(field, option);
+    }
+  }
+  return [...found.values()];
 }
 
-/** The field of a setting. @throws UsageError for what is none */
-export function settingField(name: string, where = ''): string {
-  const field = FIELD_OF_NAME.get(name);
+/** The field of a setting, which is called as its flag. @throws UsageError for what is none */
+export function settingField(name: string, flags: readonly Option[], where = ''): string {
+  const fields = flags.map((flag) => flag.attributeName());
+  const field = fields.find((one) => settingName(one) === name);
   if (field !== undefined) return field;
-  const known = [...FIELD_OF_NAME.keys()];
-  const near = didYouMean(name.slice(0, 64), known);
+  const near = didYouMean(name.slice(0, 64), fields.map(settingName));
   throw new UsageError(`${where}${showValue(name)} is not a setting${near === '' ? '; see sdgen config list' : near}`);
 }
 
@@ -100,9 +108,9 @@ export function readConfigObject(path: string): Record<string, unknown> {
 }
 
 /** The settings of a file by field, checked. @throws UsageError naming file and setting */
-export function readConfig(path: string): Record<string, unknown> {
+export function readConfig(path: string, flags: readonly Option[]): Record<string, unknown> {
   const settings = Object.entries(readConfigObject(path)).map(([name, value]) => {
-    const field = settingField(name, `${path}: `);
+    const field = settingField(name, flags, `${path}: `);
     return [field, checkSetting(field, value, `${path}: ${name}`)];
   });
   return Object.fromEntries(settings);

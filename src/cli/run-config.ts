@@ -73,8 +73,8 @@ export async function listConfig(options: readonly Option[], flags: Flags, io: I
 }
 
 /** @returns 1 where nothing is set, as git does */
-export async function getConfig(name: string, flags: Flags, io: Io): Promise<number> {
-  const { value } = settingOf(settingField(name), flags);
+export async function getConfig(name: string, options: readonly Option[], flags: Flags, io: Io): Promise<number> {
+  const { value } = settingOf(settingField(name, options), flags);
   if (value === undefined) return EXIT.failure;
   await writeAll(io.stdout, `${plain(value)}\n`);
   return EXIT.ok;
@@ -88,7 +88,7 @@ async function write(path: string, settings: object): Promise<void> {
 /** @returns the exit code */
 export async function setConfig(name: string, text: string, options: readonly Option[], io: Io): Promise<number> {
   const path = requirePath(io);
-  const field = settingField(name);
+  const field = settingField(name, options);
   const option = options.find((flag) => flag.attributeName() === field);
   const value = checkSetting(field, option === undefined ? text : parseText(option, text, name), name);
   if (field === 'sampler') findSampler(String(value));
