@@ -18,6 +18,7 @@ import { createProgress } from './progress.js';
 import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
+import { openScreen, type Screen, showPixels } from './show.js';
 import { takeOver } from './take-over.js';
 
 /** Options that have a flag of their own; those that a request holds too go there. */
@@ -25,8 +26,11 @@ const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textTo
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-async function printResult(result: GenerationResult, flags: Flags, io: Io): Promise<void> {
+async function printResult(result: GenerationResult, screen: Screen | undefined, flags: Flags, io: Io): Promise<void> {
   const { values } = flags;
+  if (screen !== undefined) {
+    for (const { pixels: data, width, height } of result.images) await showPixels(screen, { data, width, height });
+  }
   if (values.json === true) return writeAll(io.stdout, json(runDocument(result)));
   if (result.profile !== undefined) await writeAll(io.stderr, formatProfile(result.profile));
   if (values.output === '-') return;
@@ -44,6 +48,7 @@ async function dryRun(runner: ProcessingRunner, request: unknown, settings: RunS
 
 async function generate(runner: ProcessingRunner, request: unknown, settings: RunSettings, flags: Flags, io: Io) {
   const quiet = flags.values.quiet === true;
+  const screen = openScreen(flags, io, flags.values.json !== true && flags.values.output !== '-');
   const progress = quiet ? undefined : createProgress(io);
   try {
     const output = String(flags.values.output ?? DEFAULT_FOLDER);
@@ -60,7 +65,7 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
       const { precision } = result.prepared.plan.device;
       warn(io, `picture ${index + 1}: the VAE's result in ${precision} was not finite; it was decoded again in fp32`);
     }
-    await printResult(result, flags, io);
+    await printResult(result, screen, flags, io);
   } finally {
     progress?.stop();
   }
@@ -117,7 +122,7 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
   const interrupt = new Interrupt(io);
   const settings = {
     commandOptions,
-overrideOptions: pick(values, OPTIONS),
+    overrideOptions: pick(values, OPTIONS),
     signal: interrupt.signal,
     naming: flags.nameOf,
     onEvent: compareModels(picture, io),

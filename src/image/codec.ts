@@ -79,6 +79,22 @@ export async function encodePicture(
 }
 
 /**
+ * An image file's picture as a PNG of at most `side` pixels a side.
+ * @throws FailureError E_IMAGE_FORMAT when it cannot be decoded
+ */
+export async function thumbnail(bytes: Uint8Array, side: number): Promise<Buffer> {
+  const sharp = await loadSharp();
+  try {
+    return await sharp(bytes)
+      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
+      .png()
+      .toBuffer();
+  } catch (cause) {
+    throw new FailureError('E_IMAGE_FORMAT', `the picture cannot be shown: ${reason(cause)}`, { cause });
+  }
+}
+
+/**
  * Format, size and texts of an image file's bytes, without decoding its pixels.
  * @throws FailureError E_IMAGE_FORMAT when the bytes are no image, or a damaged PNG.
  */

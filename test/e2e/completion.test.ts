@@ -40,8 +40,9 @@ describe('completion in a real shell', () => {
     expect(found).toEqual(['<Euler\\ a><Euler>', '<Euler\\ a><Euler>', '<Heun>', '<info>', '<>']);
   });
 
-  it('works in fish, where there is one', async () => {
+  it('works in fish, where there is one', async ({ skip }) => {
     const found = await inShell('fish', `complete -C 'sdgen txt2img --sampler Eu'; complete -C 'sdgen inf'`);
-    expect(found ?? ['Euler', 'Euler a', 'info']).toEqual(expect.arrayContaining(['Euler', 'Euler a']));
+    if (found === undefined) skip('fish is not installed');
+    expect(found?.map((line) => line.split('\t')[0]).filter(Boolean)).toEqual(['Euler', 'Euler a', 'info']);
   });
 });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { debugFlag, switchFlag } from '../options.js';
+import { debugFlag, showFlag, switchFlag } from '../options.js';
 
 const EXAMPLES = `
 Examples:
@@ -15,6 +15,7 @@ export function addInfo(program: Command, io: Io, finish: Finish): void {
     .description('print the parameters a picture was made with')
     .argument('<image>', 'a PNG, JPEG, WebP, AVIF or GIF file')
     .addOption(switchFlag('--json', 'print one JSON document'))
+    .addOption(showFlag())
     .addOption(debugFlag())
     .addHelpText('after', EXAMPLES)
     .action(async (image: string) => {
