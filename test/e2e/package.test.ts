@@ -18,7 +18,8 @@ let folder: string;
 const PATIENCE_MS = 300_000;
 
 function run(program: string, args: readonly string[]): SpawnSyncReturns<string> {
-  const env = { ...process.env, NODE_V8_COVERAGE: undefined, SDGEN_ADDON: undefined, NODE_PATH: undefined };
+  const own = { HOME: folder, XDG_CONFIG_HOME: undefined, SDGEN_CONFIG: undefined, SDGEN_ADDON: undefined };
+  const env = { ...process.env, ...own, NODE_V8_COVERAGE: undefined, NODE_PATH: undefined };
   return spawnSync(program, args, { cwd: folder, encoding: 'utf8', env });
 }
 
