@@ -12,9 +12,9 @@ const MAX_BYTES = 1 << 20;
 /** Flags of txt2img that say what one run does, not how a person likes theirs. */
 const NOT_SETTINGS = new Set(['prompt', 'from', 'force', 'json', 'dryRun', 'profile', 'debug']);
 
-/** "cfg-scale" for "cfgScale": a setting is called as its flag. */
-export function settingName(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** "cfg-scale": a setting is called as its flag. */
+export function settingName(flag: Option): string {
+  return (flag.long ?? '').replace(/^--/, '');
 }
 
 /** The flags that can be kept in a settings file: those of txt2img, which other commands share, less a few. */
@@ -25,7 +25,7 @@ export function settingFlags(program: Command): Option[] {
 
 /** The flag of a setting, which is called as it. @throws UsageError for what is none */
 export function settingFlag(name: string, flags: readonly Option[], where = ''): Option {
-  const named = flags.map((flag) => settingName(flag.attributeName()));
+  const named = flags.map(settingName);
   const flag = flags[named.indexOf(name)];
   if (flag !== undefined) return flag;
   const near = didYouMean(name.slice(0, 64), named);

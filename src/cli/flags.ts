@@ -71,7 +71,7 @@ export function readFlags(command: Command, env: Io['env']): Flags {
     } else if (settings[field] !== undefined) {
       values[field] = settings[field];
       origins[field] = 'file';
-      names[field] = `${path}: ${settingName(field)}`;
+      names[field] = `${path}: ${settingName(option)}`;
     } else {
       origins[field] = 'default';
     }

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import type { Option } from 'commander';
 import { makeFolder, writeFileAtomic } from '../image/atomic-write.js';
 import { FailureError, UsageError } from '../request/errors.js';
@@ -27,11 +27,12 @@ function settingOf(option: Option, { values, origins, nameOf }: Flags): Setting 
   const field = option.attributeName();
   const given = values[field];
   const value = given === undefined ? settingDefault(field) : checkSetting(field, given, nameOf(field));
-  return { name: settingName(field), value, origin: origins[field] ?? 'default' };
+  return { name: settingName(option), value, origin: origins[field] ?? 'default' };
 }
 
-function plain(value: unknown): string {
-  return Array.isArray(value) ? value.join(':') : String(value);
+/** As the flag takes it. */
+function plain({ name, value }: Pick<Setting, 'name' | 'value'>): string {
+  return Array.isArray(value) ? value.join(name === 'models-dir' ? delimiter : ',') : String(value);
 }
 
 /** "file ~/.config/sdgen/config.json", "SDGEN_STEPS": what to change to change the setting. */
@@ -54,7 +55,7 @@ export async function listConfig(options: readonly Option[], flags: Flags, io: I
     return EXIT.ok;
   }
   const rows = settings.map((setting) => {
-    const line = `${setting.name}=${plain(setting.value)}`;
+    const line = `${setting.name}=${plain(setting)}`;
     return flags.values.showOrigin === true ? [placeOf(setting, io), line] : [line];
   });
   await writeAll(io.stdout, `${formatTable(rows)}\n`);
@@ -63,9 +64,9 @@ export async function listConfig(options: readonly Option[], flags: Flags, io: I
 
 /** @returns 1 where nothing is set, as git does */
 export async function getConfig(name: string, options: readonly Option[], flags: Flags, io: Io): Promise<number> {
-  const { value } = settingOf(settingFlag(name, options), flags);
-  if (value === undefined) return EXIT.failure;
-  await writeAll(io.stdout, `${plain(value)}\n`);
+  const setting = settingOf(settingFlag(name, options), flags);
+  if (setting.value === undefined) return EXIT.failure;
+  await writeAll(io.stdout, `${plain(setting)}\n`);
   return EXIT.ok;
 }
 

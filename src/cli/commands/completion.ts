@@ -31,9 +31,7 @@ export function addCompletion(program: Command, io: Io, finish: Finish): void {
     .argument('[words...]', 'what stands before the cursor')
     .action(async (words: string[]) => {
       const { printSuggestions } = await import('../run-completion.js');
-      const settings = settingFlags(program)
-        .map((flag) => settingName(flag.attributeName()))
-        .sort();
+      const settings = settingFlags(program).map(settingName).sort();
       const flags = () => readFlags(program.commands.find((one) => one.name() === 'txt2img') ?? program, io.env);
       finish(await printSuggestions(program, words, { settings, flags }, io));
     });

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { settingFlags } from '../config-file.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { debugFlag, switchFlag } from '../options.js';
+import { debugFlag, forField, switchFlag } from '../options.js';
 
 const EXAMPLES = `
 Examples:
@@ -35,7 +35,7 @@ export function addConfig(program: Command, io: Io, finish: Finish): void {
     .addOption(debugFlag())
     .addHelpText('after', LIST_EXAMPLES);
   for (const flag of flags) {
-    const hidden = new Option(flag.flags, flag.description).hideHelp();
+    const hidden = forField(new Option(flag.flags, flag.description).hideHelp(), flag.attributeName());
     list.addOption(flag.parseArg === undefined ? hidden : hidden.argParser(flag.parseArg));
   }
   list.action(async () => {

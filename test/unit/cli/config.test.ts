@@ -111,6 +111,8 @@ describe('config', () => {
     expect(out).not.toContain('model=');
     expect((await box.run(['config', 'list'], { env: { SDGEN_STEPS: '0' } })).err).toContain('SDGEN_STEPS must be a');
     expect((await run('list')).out.split('\n')).toContain('steps=9');
+    // Called as its flag, whatever its field is called.
+    expect((await box.run(['config', 'get', 'ensd'], { env: { SDGEN_ENSD: '31337' } })).out).toBe('31337\n');
     const { settings, file: place } = JSON.parse((await run('list', '--json')).out);
     expect(settings.steps).toEqual({ value: 9, origin: 'file' });
     expect(settings.height).toEqual({ value: 512, origin: 'default' });
