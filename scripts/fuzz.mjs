@@ -1,16 +1,20 @@
 #!/usr/bin/env node
-// Builds the fuzz targets with g++ (address and undefined-behaviour sanitizers) and runs them over their corpus.
-// usage: node scripts/fuzz.mjs [--seconds N] [--seed N] [--runs N] [safetensors|json]...
+// Runs the fuzz targets over their corpus. Those in C++ are built with g++ (address and undefined-behaviour sanitizers);
+// those in TypeScript run over dist/, in a thread of this process. An input that fails is kept, and named.
+// usage: node scripts/fuzz.mjs [--seconds N] [--seed N] [--runs N] [TARGET]...
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { CORPUS, runTarget } from './fuzz/driver.mjs';
+import { TARGETS } from './fuzz/targets.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'test/native/fuzz');
 const build = join(root, 'build-fuzz');
-const known = readdirSync(join(folder, 'corpus'));
+const native = readdirSync(join(folder, 'corpus'));
+const known = [...native, ...Object.keys(TARGETS)];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,17 +42,48 @@ function run(command, args) {
   return result.status === 0;
 }
 
-if (!run('cmake', ['-S', folder, '-B', build, '-DCMAKE_BUILD_TYPE=None']))
-  fail('cmake could not configure the targets');
-if (!run('cmake', ['--build', build, '-j2'])) fail('the fuzz targets do not compile');
+/** @param {string} target @param {string} crash */
+function failed(target, crash) {
+  const kept = existsSync(crash) ? `; the input is in ${crash}: add it to the corpus once it is mended` : '';
+  fail(`${target} failed${kept}`);
+}
 
-const amount = values.runs === undefined ? ['--seconds', values.seconds] : ['--runs', values.runs];
-for (const target of positionals.length > 0 ? positionals : known) {
-  const crash = join(build, `crash-${target}.bin`);
-  console.log(`${target}:`);
+/** @param {string} target @param {string} crash */
+function runNative(target, crash) {
+  const amount = values.runs === undefined ? ['--seconds', values.seconds] : ['--runs', values.runs];
   const args = [...amount, '--seed', values.seed, '--crash', crash, join(folder, 'corpus', target)];
-  if (run(join(build, `${target}_fuzz`), args)) continue;
-  fail(
-    `${target} failed${existsSync(crash) ? `; the input is in ${crash}: add it to the corpus once it is mended` : ''}`,
-  );
+  if (!run(join(build, `${target}_fuzz`), args)) failed(target, crash);
+}
+
+/** @param {string} target @param {string} crash */
+async function runInProcess(target, crash) {
+  const runs = values.runs === undefined ? undefined : Number(values.runs);
+  const job = {
+    target,
+    corpus: join(CORPUS, target),
+    seconds: Number(values.seconds),
+    runs,
+    seed: Number(values.seed),
+  };
+  try {
+    const { inputs, committed, kinds } = await runTarget({ ...job, crash });
+    console.log(`${inputs} inputs from ${committed}, ${kinds} kinds of outcome, no failure`);
+  } catch (error) {
+    console.error(error);
+    failed(target, crash);
+  }
+}
+
+const chosen = positionals.length > 0 ? positionals : known;
+if (chosen.some((target) => native.includes(target))) {
+  if (!run('cmake', ['-S', folder, '-B', build, '-DCMAKE_BUILD_TYPE=None']))
+    fail('cmake could not configure the targets');
+  if (!run('cmake', ['--build', build, '-j2'])) fail('the fuzz targets do not compile');
+}
+mkdirSync(build, { recursive: true });
+for (const target of chosen) {
+  const crash = join(build, `crash-${target}.bin`);
+  rmSync(crash, { force: true });
+  console.log(`${target}:`);
+  await (native.includes(target) ? runNative : runInProcess)(target, crash);
 }

@@ -13,7 +13,8 @@ const SIDE = 64;
 /** Runs sdgen; throws with its error text unless it exits 0. @param {string[]} args */
 function sdgen(args) {
   const begin = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, [SDGEN, ...args], { encoding: 'utf8' });
+  const env = { ...process.env, SDGEN_CONFIG: join(folder, 'no-settings.json') };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [SDGEN, ...args], { encoding: 'utf8', env });
   if (status !== 0) throw new Error(`sdgen ${args[0]}: exit ${status}: ${stderr.trim()}`);
   return { stdout, seconds: (performance.now() - begin) / 1000 };
 }

@@ -5,7 +5,7 @@
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
-#include "addon/worker.h"
+#include "engine/worker.h"
 
 namespace sdgen::addon {
 

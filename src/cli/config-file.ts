@@ -1,68 +1,35 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
-import { commandOptionsSchema } from '../request/command-options.js';
-import { parseWith } from '../request/describe.js';
+import type { Command, Option } from 'commander';
 import { FailureError, UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 import { showValue } from '../request/show-value.js';
-import { textToImageSchema } from '../request/txt2img.js';
 import type { Io } from './io.js';
 
 /** A larger one is no settings file. */
 const MAX_BYTES = 1 << 20;
 
-const onOff = () => z.boolean().describe('true or false');
+/** Flags of txt2img that say what one run does, not how a person likes theirs. */
+const NOT_SETTINGS = new Set(['prompt', 'from', 'force', 'json', 'dryRun', 'profile', 'debug']);
 
-/** Fields of a request that say what one picture is, not how a person likes theirs. */
-const NOT_SETTINGS = ['prompt'];
-
-function settingFields(): Record<string, z.ZodType> {
-  const fields = {
-    ...textToImageSchema.shape,
-    ...commandOptionsSchema.shape,
-    output: z.string().min(1).describe('a file, a folder or -'),
-    quiet: onOff(),
-    show: onOff(),
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([field]) => !NOT_SETTINGS.includes(field)));
+/** "cfg-scale": a setting is called as its flag. */
+export function settingName(flag: Option): string {
+  return (flag.long ?? '').replace(/^--/, '');
 }
 
-/** "cfg-scale" for "cfgScale": a setting is called as its flag. */
-export function settingName(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** The flags that can be kept in a settings file: those of txt2img, which other commands share, less a few. */
+export function settingFlags(program: Command): Option[] {
+  const command = program.commands.find((one) => one.name() === 'txt2img');
+  return (command?.options ?? []).filter((option) => !NOT_SETTINGS.has(option.attributeName()));
 }
 
-/** Everything that a settings file may hold, by field; each checked as where it is used. */
-const FIELDS: ReadonlyMap<string, z.ZodType> = new Map(Object.entries(settingFields()));
-const FIELD_OF_NAME: ReadonlyMap<string, string> = new Map(
-  [...FIELDS.keys()].map((field) => [settingName(field), field]),
-);
-
-export function isSetting(field: string): boolean {
-  return FIELDS.has(field);
-}
-
-/** The field of a setting. @throws UsageError for what is none */
-export function settingField(name: string, where = ''): string {
-  const field = FIELD_OF_NAME.get(name);
-  if (field !== undefined) return field;
-  const known = [...FIELD_OF_NAME.keys()];
-  const near = didYouMean(name.slice(0, 64), known);
+/** The flag of a setting, which is called as it. @throws UsageError for what is none */
+export function settingFlag(name: string, flags: readonly Option[], where = ''): Option {
+  const named = flags.map(settingName);
+  const flag = flags[named.indexOf(name)];
+  if (flag !== undefined) return flag;
+  const near = didYouMean(name.slice(0, 64), named);
   throw new UsageError(`${where}${showValue(name)} is not a setting${near === '' ? '; see sdgen config list' : near}`);
-}
-
-/** A value for one setting, checked. @throws UsageError naming `name` */
-export function checkSetting(field: string, value: unknown, name: string): unknown {
-  const rule = FIELDS.get(field);
-  if (rule === undefined) throw new TypeError(`no setting ${field}`);
-  return parseWith(z.object({ [field]: rule }), { [field]: value }, () => name)[field];
-}
-
-/** The default of a setting; undefined where something else decides. */
-export function settingDefault(field: string): unknown {
-  const found = FIELDS.get(field)?.safeParse(undefined);
-  return found?.success ? found.data : undefined;
 }
 
 /** Where settings lie: SDGEN_CONFIG, else sdgen/config.json in the user's configuration folder; undefined without a home. */
@@ -99,11 +66,19 @@ export function readConfigObject(path: string): Record<string, unknown> {
   throw new UsageError(`${path}: settings are one JSON object of names and values, not ${showValue(value)}`);
 }
 
-/** The settings of a file by field, checked. @throws UsageError naming file and setting */
-export function readConfig(path: string): Record<string, unknown> {
+/**
+ * The settings of a file by field. What a value may be is checked where it is used, by the schema of the request, so
+ * that no command loads schemas for a file alone; here only that switches are on or off and nothing else is.
+ * @throws UsageError naming file and setting
+ */
+export function readConfig(path: string, flags: readonly Option[]): Record<string, unknown> {
   const settings = Object.entries(readConfigObject(path)).map(([name, value]) => {
-    const field = settingField(name, `${path}: `);
-    return [field, checkSetting(field, value, `${path}: ${name}`)];
+    const flag = settingFlag(name, flags, `${path}: `);
+    if ((typeof value === 'boolean') !== flag.isBoolean()) {
+      const wanted = flag.isBoolean() ? 'true or false' : 'a value as the flag takes it';
+      throw new UsageError(`${path}: ${name} must be ${wanted}; ${showValue(value)} is not`);
+    }
+    return [flag.attributeName(), value];
   });
   return Object.fromEntries(settings);
 }

@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
 import { UsageError } from '../request/errors.js';
 import { showValue } from '../request/show-value.js';
-import { configPath, readConfig, settingName } from './config-file.js';
+import { configPath, readConfig, settingFlags, settingName } from './config-file.js';
 import type { Io } from './io.js';
 
 /** Where a flag's value came from. */
@@ -45,13 +45,17 @@ export function parseText(option: Option, text: string, name: string): unknown {
   return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
 }
 
+function programOf(command: Command): Command {
+  return command.parent === null ? command : programOf(command.parent);
+}
+
 /**
  * Reads a parsed command's flags, and for those that are not given the environment, then the settings file.
  * @throws UsageError for what the environment or the file says wrongly
  */
 export function readFlags(command: Command, env: Io['env']): Flags {
   const path = configPath(env);
-  const settings = path === undefined ? {} : readConfig(path);
+  const settings = path === undefined ? {} : readConfig(path, settingFlags(programOf(command)));
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   const names: Record<string, string> = {};
@@ -67,7 +71,7 @@ export function readFlags(command: Command, env: Io['env']): Flags {
     } else if (settings[field] !== undefined) {
       values[field] = settings[field];
       origins[field] = 'file';
-      names[field] = `${path}: ${settingName(field)}`;
+      names[field] = `${path}: ${settingName(option)}`;
     } else {
       origins[field] = 'default';
     }

@@ -98,6 +98,10 @@ export function variationFlags(): Option[] {
   ];
 }
 
+export function showFlag(): Option {
+  return switchFlag('--show', 'show the picture in the terminal (iTerm2, WezTerm, kitty, Ghostty, Konsole, mintty)');
+}
+
 /** Flags of every command. */
 export function debugFlag(): Option {
   return new Option('--debug', 'on an error also print where it happened');

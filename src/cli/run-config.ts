@@ -1,25 +1,15 @@
-import { dirname } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import type { Option } from 'commander';
 import { makeFolder, writeFileAtomic } from '../image/atomic-write.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { findSampler } from '../sampling/samplers.js';
 import { findScheduler } from '../sampling/schedules.js';
-import {
-  checkSetting,
-  configPath,
-  readConfigObject,
-  settingDefault,
-  settingField,
-  settingName,
-} from './config-file.js';
+import { configPath, readConfigObject, settingFlag, settingName } from './config-file.js';
 import { EXIT } from './failure.js';
 import { type Flags, type Origin, parseText } from './flags.js';
 import { type Io, writeAll } from './io.js';
-import { DEFAULT_FOLDER } from './options.js';
 import { formatTable } from './report.js';
-
-/** Defaults that no schema knows. */
-const DEFAULT_OF: Readonly<Record<string, unknown>> = { output: `${DEFAULT_FOLDER}/`, quiet: false, show: false };
+import { checkSetting, settingDefault } from './setting-rules.js';
 
 interface Setting {
   readonly name: string;
@@ -33,16 +23,16 @@ function requirePath(io: Io): string {
   return path;
 }
 
-function settingOf(field: string, { values, origins }: Flags): Setting {
+function settingOf(option: Option, { values, origins, nameOf }: Flags): Setting {
+  const field = option.attributeName();
   const given = values[field];
-  const value = given ?? DEFAULT_OF[field] ?? settingDefault(field);
-  const raw =
-    origins[field] === 'flag' || origins[field] === 'env' ? checkSetting(field, value, settingName(field)) : value;
-  return { name: settingName(field), value: raw, origin: origins[field] ?? 'default' };
+  const value = given === undefined ? settingDefault(field) : checkSetting(field, given, nameOf(field));
+  return { name: settingName(option), value, origin: origins[field] ?? 'default' };
 }
 
-function plain(value: unknown): string {
-  return Array.isArray(value) ? value.join(':') : String(value);
+/** As the flag takes it. */
+function plain({ name, value }: Pick<Setting, 'name' | 'value'>): string {
+  return Array.isArray(value) ? value.join(name === 'models-dir' ? delimiter : ',') : String(value);
 }
 
 /** "file ~/.config/sdgen/config.json", "SDGEN_STEPS": what to change to change the setting. */
@@ -55,7 +45,7 @@ function placeOf({ name, origin }: Setting, io: Io): string {
 /** @returns the exit code */
 export async function listConfig(options: readonly Option[], flags: Flags, io: Io): Promise<number> {
   const settings = options
-    .map((option) => settingOf(option.attributeName(), flags))
+    .map((option) => settingOf(option, flags))
     .filter(({ value }) => value !== undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (flags.values.json === true) {
@@ -65,7 +55,7 @@ export async function listConfig(options: readonly Option[], flags: Flags, io: I
     return EXIT.ok;
   }
   const rows = settings.map((setting) => {
-    const line = `${setting.name}=${plain(setting.value)}`;
+    const line = `${setting.name}=${plain(setting)}`;
     return flags.values.showOrigin === true ? [placeOf(setting, io), line] : [line];
   });
   await writeAll(io.stdout, `${formatTable(rows)}\n`);
@@ -73,10 +63,10 @@ export async function listConfig(options: readonly Option[], flags: Flags, io: I
 }
 
 /** @returns 1 where nothing is set, as git does */
-export async function getConfig(name: string, flags: Flags, io: Io): Promise<number> {
-  const { value } = settingOf(settingField(name), flags);
-  if (value === undefined) return EXIT.failure;
-  await writeAll(io.stdout, `${plain(value)}\n`);
+export async function getConfig(name: string, options: readonly Option[], flags: Flags, io: Io): Promise<number> {
+  const setting = settingOf(settingFlag(name, options), flags);
+  if (setting.value === undefined) return EXIT.failure;
+  await writeAll(io.stdout, `${plain(setting)}\n`);
   return EXIT.ok;
 }
 
@@ -88,9 +78,9 @@ async function write(path: string, settings: object): Promise<void> {
 /** @returns the exit code */
 export async function setConfig(name: string, text: string, options: readonly Option[], io: Io): Promise<number> {
   const path = requirePath(io);
-  const field = settingField(name);
-  const option = options.find((flag) => flag.attributeName() === field);
-  const value = checkSetting(field, option === undefined ? text : parseText(option, text, name), name);
+  const option = settingFlag(name, options);
+  const field = option.attributeName();
+  const value = checkSetting(field, parseText(option, text, name), name);
   if (field === 'sampler') findSampler(String(value));
   if (field === 'scheduler') findScheduler(String(value));
   await write(path, { ...readConfigObject(path), [name]: value });

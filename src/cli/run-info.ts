@@ -1,15 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ioError } from '../image/atomic-write.js';
-import { type ImageInfo, readImageInfo } from '../image/codec.js';
+import { type ImageInfo, readImageInfo, thumbnail } from '../image/codec.js';
 import { FailureError } from '../request/errors.js';
 import { pictureParameters } from '../runtime/picture-parameters.js';
 import { EXIT } from './failure.js';
 import type { Flags } from './flags.js';
 import { type Io, writeAll } from './io.js';
+import { openScreen } from './show.js';
 
 /** A larger file is no picture of ours. */
 const MAX_IMAGE_BYTES = 1 << 30;
+/** Pixels of the longer side of what --show shows. */
+const SHOWN_SIDE = 1024;
 
 async function readImage(path: string): Promise<Buffer> {
   const size = await stat(path).then(
@@ -60,7 +63,8 @@ export function printable(text: string): string {
 
 /** @returns the exit code; throws FailureError for what is no image */
 export async function runInfo(image: string, flags: Flags, io: Io): Promise<number> {
-  const facts = document(image, await inspectImage(resolve(io.cwd, image)));
+  const path = resolve(io.cwd, image);
+  const facts = document(image, await inspectImage(path));
   if (flags.values.json === true) {
     await writeAll(io.stdout, `${JSON.stringify(facts, null, 2)}\n`);
     return EXIT.ok;
@@ -70,5 +74,7 @@ export async function runInfo(image: string, flags: Flags, io: Io): Promise<numb
   else lines.push('It carries no parameters.');
   for (const { keyword, text } of facts.texts) if (keyword !== 'parameters') lines.push(`${keyword}: ${text}`);
   await writeAll(io.stdout, `${printable(lines.join('\n'))}\n`);
+  const screen = openScreen(flags, io, true);
+  if (screen !== undefined) await screen.show(await thumbnail(await readImage(path), SHOWN_SIDE));
   return EXIT.ok;
 }

@@ -5,18 +5,20 @@ import { FailureError, UsageError } from '../request/errors.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
-import { pictureParameters } from '../runtime/picture-parameters.js';
-import { ProcessingRunner, type RunSettings } from '../runtime/processing-runner.js';
+import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
+import { ProcessingRunner, type RunEvent, type RunSettings } from '../runtime/processing-runner.js';
 import { formatOfOutput, openSink } from './destination.js';
 import { EXIT, warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
+import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
 import { createProgress } from './progress.js';
 import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
+import { openScreen, type Screen, showPixels } from './show.js';
 import { takeOver } from './take-over.js';
 
 /** Options that have a flag of their own; those that a request holds too go there. */
@@ -24,8 +26,11 @@ const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textTo
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-async function printResult(result: GenerationResult, flags: Flags, io: Io): Promise<void> {
+async function printResult(result: GenerationResult, screen: Screen | undefined, flags: Flags, io: Io): Promise<void> {
   const { values } = flags;
+  if (screen !== undefined) {
+    for (const { pixels: data, width, height } of result.images) await showPixels(screen, { data, width, height });
+  }
   if (values.json === true) return writeAll(io.stdout, json(runDocument(result)));
   if (result.profile !== undefined) await writeAll(io.stderr, formatProfile(result.profile));
   if (values.output === '-') return;
@@ -43,19 +48,24 @@ async function dryRun(runner: ProcessingRunner, request: unknown, settings: RunS
 
 async function generate(runner: ProcessingRunner, request: unknown, settings: RunSettings, flags: Flags, io: Io) {
   const quiet = flags.values.quiet === true;
+  const screen = openScreen(flags, io, flags.values.json !== true && flags.values.output !== '-');
   const progress = quiet ? undefined : createProgress(io);
   try {
     const output = String(flags.values.output ?? DEFAULT_FOLDER);
     const sink = await openSink(output, flags.values.force === true, io);
     const profile = flags.values.profile === true;
-    const result = await runner.run(request, { ...settings, sink, profile, onEvent: progress?.onEvent });
+    const onEvent = (event: RunEvent): void => {
+      settings.onEvent?.(event);
+      progress?.onEvent(event);
+    };
+    const result = await runner.run(request, { ...settings, sink, profile, onEvent });
     progress?.stop();
     for (const { index, retriedInFp32 } of result.images) {
       if (!retriedInFp32) continue;
       const { precision } = result.prepared.plan.device;
       warn(io, `picture ${index + 1}: the VAE's result in ${precision} was not finite; it was decoded again in fp32`);
     }
-    await printResult(result, flags, io);
+    await printResult(result, screen, flags, io);
   } finally {
     progress?.stop();
   }
@@ -65,9 +75,9 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
  * The flags with what `--from`'s picture says for those that the command line leaves open; a picture's word counts for
  * more than the environment's. What has no place here is told on stderr.
  */
-async function withPicture(flags: Flags, io: Io): Promise<Flags> {
+async function withPicture(flags: Flags, io: Io): Promise<{ flags: Flags; picture?: PictureParameters }> {
   const from = flags.values.from;
-  if (typeof from !== 'string') return flags;
+  if (typeof from !== 'string') return { flags };
   const picture = pictureParameters(await inspectImage(resolve(io.cwd, from)));
   if (picture === undefined || picture.parameters.size === 0) {
     throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
@@ -82,16 +92,17 @@ async function withPicture(flags: Flags, io: Io): Promise<Flags> {
   );
   const taken = new Set(open.map(([field]) => field));
   if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
-  return {
+  const both = {
     ...flags,
     values: { ...flags.values, ...Object.fromEntries(open) },
-    nameOf: (field) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
+    nameOf: (field: string) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
   };
+  return { flags: both, picture };
 }
 
 /** @returns the exit code; throws UsageError and FailureError */
 export async function runTextToImage(given: Flags, io: Io): Promise<number> {
-  const flags = await withPicture(given, io);
+  const { flags, picture } = await withPicture(given, io);
   const { values } = flags;
   if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   if (values.json === true && values.output === '-') {
@@ -114,6 +125,7 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
     overrideOptions: pick(values, OPTIONS),
     signal: interrupt.signal,
     naming: flags.nameOf,
+    onEvent: compareModels(picture, io),
   };
   try {
     await (values.dryRun === true ? dryRun : generate)(runner, request, settings, flags, io);

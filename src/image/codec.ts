@@ -1,14 +1,23 @@
 import { FailureError } from '../request/errors.js';
 import type { ImageFormat } from '../request/limits.js';
 import { buildExif, readUserComment } from './exif.js';
-import { insertPngExif, insertPngTexts, isPng, type PngText, readPngHeader, readPngTexts } from './png-metadata.js';
+import { readGifComment } from './gif-comment.js';
+import {
+  insertPngExif,
+  insertPngTexts,
+  isPng,
+  type PngText,
+  readPngExif,
+  readPngHeader,
+  readPngTexts,
+} from './png-metadata.js';
 
 export interface ImageInfo {
   /** "png", "jpeg", "webp", … */
   readonly format: string;
   readonly width: number;
   readonly height: number;
-  /** The texts of a PNG; for other formats the EXIF comment as `parameters`, where there is one. */
+  /** A PNG's texts; the EXIF comment (a GIF's own) as `parameters`, where it has one and no such text. */
   readonly texts: readonly PngText[];
 }
 
@@ -70,25 +79,53 @@ export async function encodePicture(
 }
 
 /**
+ * An image file's picture as a PNG of at most `side` pixels a side.
+ * @throws FailureError E_IMAGE_FORMAT when it cannot be decoded
+ */
+export async function thumbnail(bytes: Uint8Array, side: number): Promise<Buffer> {
+  const sharp = await loadSharp();
+  try {
+    return await sharp(bytes)
+      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
+      .png()
+      .toBuffer();
+  } catch (cause) {
+    throw new FailureError('E_IMAGE_FORMAT', `the picture cannot be shown: ${reason(cause)}`, { cause });
+  }
+}
+
+/**
  * Format, size and texts of an image file's bytes, without decoding its pixels.
  * @throws FailureError E_IMAGE_FORMAT when the bytes are no image, or a damaged PNG.
  */
 export async function readImageInfo(bytes: Uint8Array): Promise<ImageInfo> {
-  if (isPng(bytes)) return { format: 'png', ...readPngHeader(bytes), texts: readPngTexts(bytes) };
+  if (isPng(bytes)) return { format: 'png', ...readPngHeader(bytes), texts: pngTexts(bytes) };
   if (bytes.length === 0) throw new FailureError('E_IMAGE_FORMAT', 'not an image: the file is empty');
   const sharp = await loadSharp();
   try {
     const { format, width, height, exif, compression } = await sharp(bytes).metadata();
-    const text = exif === undefined ? undefined : readUserComment(exif);
+    const text = format === 'gif' ? readGifComment(bytes) : exif && readUserComment(exif);
     return {
       format: format === 'heif' && compression === 'av1' ? 'avif' : format,
       width,
       height,
-      texts: text === undefined ? [] : [{ keyword: 'parameters', text }],
+      texts: asParameters(text),
     };
   } catch (cause) {
     throw new FailureError('E_IMAGE_FORMAT', `not an image that can be read: ${reason(cause)}`, { cause });
   }
+}
+
+function asParameters(text: string | undefined): PngText[] {
+  return text === undefined || text === '' ? [] : [{ keyword: 'parameters', text }];
+}
+
+/** A PNG's own texts; other programs, which turned another format into a PNG, left the parameters in its EXIF. */
+function pngTexts(bytes: Uint8Array): PngText[] {
+  const texts = readPngTexts(bytes);
+  if (texts.some(({ keyword }) => keyword === 'parameters')) return texts;
+  const exif = readPngExif(bytes);
+  return exif === undefined ? texts : [...texts, ...asParameters(readUserComment(exif))];
 }
 
 function reason(cause: unknown): string {

@@ -84,15 +84,35 @@ function decodeComment(comment: Buffer): string | undefined {
   return undefined;
 }
 
-/** Exif leaves the byte order open: a mark decides, else the side on which the zero bytes of Latin letters are. */
-function decodeUtf16(body: Buffer): string {
-  const even = Buffer.from(body.subarray(0, body.length - (body.length % 2)));
-  const mark = even.length < 2 ? 0 : even.readUInt16BE(0);
-  let balance = mark === 0xfffe ? -1 : 0;
-  for (let i = 0; mark !== 0xfeff && mark !== 0xfffe && i < even.length; i += 2) {
+const MARKS: Readonly<Record<number, 'big' | 'little'>> = { 65279: 'big', 65534: 'little' };
+/** What every picture's parameters hold, whatever their prompt. */
+const ANCHOR = Buffer.from('Steps: ', 'utf16le');
+const SWAPPED_ANCHOR = Buffer.from(ANCHOR).swap16();
+
+/** Where UTF-16 units begin. */
+function holds(body: Buffer, units: Buffer): boolean {
+  let at = body.indexOf(units);
+  while (at % 2 === 1) at = body.indexOf(units, at + 1);
+  return at >= 0;
+}
+
+/** The side on which more of the units' zero bytes are: Latin letters have one each. */
+function likelyOrder(even: Buffer): 'big' | 'little' {
+  if (holds(even, SWAPPED_ANCHOR)) return 'big';
+  if (holds(even, ANCHOR)) return 'little';
+  let balance = 0;
+  for (let i = 0; i < even.length; i += 2) {
     if (even[i] === 0 && even[i + 1] !== 0) balance += 1;
     if (even[i] !== 0 && even[i + 1] === 0) balance -= 1;
   }
-  const text = (balance < 0 ? even : even.swap16()).toString('utf16le');
-  return mark === 0xfeff || mark === 0xfffe ? text.slice(1) : text;
+  return balance < 0 ? 'little' : 'big';
+}
+
+/** Exif leaves the byte order open: a mark decides, else what the text looks like. */
+function decodeUtf16(body: Buffer): string {
+  const even = Buffer.from(body.subarray(0, body.length - (body.length % 2)));
+  const marked = even.length < 2 ? undefined : MARKS[even.readUInt16BE(0)];
+  const order = marked ?? likelyOrder(even);
+  const text = (order === 'little' ? even : even.swap16()).toString('utf16le');
+  return marked === undefined ? text : text.slice(1);
 }

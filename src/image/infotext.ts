@@ -13,12 +13,19 @@ export interface InfotextFields {
   /** The label that computeSigmas gives, e.g. "Karras". */
   readonly scheduleType?: string | undefined;
   readonly cfgScale: number;
+  /** Of models that follow a picture as they follow the prompt. */
+  readonly imageCfgScale?: number | undefined;
   readonly seed: number;
+  /** The restorer's name, e.g. "CodeFormer". */
+  readonly faceRestoration?: string | undefined;
   readonly width: number;
   readonly height: number;
   /** First ten hex digits of the file's SHA-256. */
   readonly modelHash?: string | undefined;
   readonly model?: string | undefined;
+  /** How weights are kept in 8 bits: "Enable" or "Enable for SDXL"; "Disable" is not written. */
+  readonly fp8Weight?: string | undefined;
+  readonly cacheFp16Weight?: boolean | undefined;
   readonly vaeHash?: string | undefined;
   readonly vae?: string | undefined;
   readonly variationSeed?: number | undefined;
@@ -27,10 +34,15 @@ export interface InfotextFields {
   /** "WxH". */
   readonly seedResizeFrom?: string | undefined;
   readonly denoisingStrength?: number | undefined;
+  /** How strongly an inpainting model sees the mask, 0 … 1. */
+  readonly conditionalMaskWeight?: number | undefined;
   /** Written when greater than 1. */
   readonly clipSkip?: number | undefined;
   /** Delta of the seed of later noise; written when not 0. */
   readonly ensd?: number | undefined;
+  /** Share of tokens merged, in the first and in the second pass; written when not 0. */
+  readonly tokenMergingRatio?: number | undefined;
+  readonly tokenMergingRatioHr?: number | undefined;
   readonly initImageHash?: string | undefined;
   /** "GPU", "CPU" or "NV"; GPU is not written. */
   readonly rng?: string | undefined;
@@ -68,18 +80,25 @@ function parameterPairs(fields: InfotextFields): (readonly [string, InfotextValu
     ['Sampler', fields.sampler],
     ['Schedule type', fields.scheduleType],
     ['CFG scale', optionalFloat(fields.cfgScale)],
+    ['Image CFG scale', optionalFloat(fields.imageCfgScale)],
     ['Seed', fields.seed],
+    ['Face restoration', fields.faceRestoration],
     ['Size', `${fields.width}x${fields.height}`],
     ['Model hash', fields.modelHash],
     ['Model', fields.model],
+    ['FP8 weight', fields.fp8Weight === 'Disable' ? undefined : fields.fp8Weight],
+    ['Cache FP16 weight for LoRA', fields.cacheFp16Weight === true ? true : undefined],
     ['VAE hash', fields.vaeHash],
     ['VAE', fields.vae],
     ['Variation seed', hasVariation ? fields.variationSeed : undefined],
     ['Variation seed strength', hasVariation ? optionalFloat(fields.variationSeedStrength) : undefined],
     ['Seed resize from', fields.seedResizeFrom],
     ['Denoising strength', optionalFloat(fields.denoisingStrength)],
+    ['Conditional mask weight', optionalFloat(fields.conditionalMaskWeight)],
     ['Clip skip', (fields.clipSkip ?? 1) > 1 ? fields.clipSkip : undefined],
     ['ENSD', fields.ensd === 0 ? undefined : fields.ensd],
+    ['Token merging ratio', fields.tokenMergingRatio === 0 ? undefined : fields.tokenMergingRatio],
+    ['Token merging ratio hr', fields.tokenMergingRatioHr === 0 ? undefined : fields.tokenMergingRatioHr],
     ['Init image hash', fields.initImageHash],
     ['RNG', fields.rng === 'GPU' ? undefined : fields.rng],
     ['Tiling', fields.tiling === true ? true : undefined],

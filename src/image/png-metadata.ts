@@ -60,6 +60,12 @@ export function readPngTexts(png: Uint8Array): PngText[] {
   return texts;
 }
 
+/** The first EXIF block, where there is one; checks as `readPngTexts`. */
+export function readPngExif(png: Uint8Array): Uint8Array | undefined {
+  for (const { type, data } of chunks(png)) if (type === 'eXIf') return data;
+  return undefined;
+}
+
 /**
  * The PNG with `texts` put right after its header, tEXt where all characters are Latin-1, else iTXt: byte for byte what
  * Python's PIL writes. Nothing else changes; texts that are there stay.

@@ -14,9 +14,12 @@ import { tinyModelPath } from '../support/tiny-model.js';
  * this machine included.
  */
 let folder: string;
+/** npm and tsc on a busy machine. */
+const PATIENCE_MS = 300_000;
 
 function run(program: string, args: readonly string[]): SpawnSyncReturns<string> {
-  const env = { ...process.env, NODE_V8_COVERAGE: undefined, SDGEN_ADDON: undefined, NODE_PATH: undefined };
+  const own = { HOME: folder, XDG_CONFIG_HOME: undefined, SDGEN_CONFIG: undefined, SDGEN_ADDON: undefined };
+  const env = { ...process.env, ...own, NODE_V8_COVERAGE: undefined, NODE_PATH: undefined };
   return spawnSync(program, args, { cwd: folder, encoding: 'utf8', env });
 }
 
@@ -52,10 +55,10 @@ beforeAll(async () => {
   if (status !== 0) throw new Error(`npm install: ${stderr}`);
   mkdirSync(join(folder, 'models'));
   cpSync(await tinyModelPath(), join(folder, 'models', 'micro1.safetensors'));
-});
+}, PATIENCE_MS);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe('the installed package', () => {
+describe('the installed package', { timeout: PATIENCE_MS }, () => {
   it('has a command that finds nothing wrong and makes a picture', async () => {
     const command = join(folder, 'node_modules', '.bin', 'sdgen');
     expect(run(command, ['doctor'])).toMatchObject({ status: 0, stderr: '' });

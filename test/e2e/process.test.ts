@@ -30,7 +30,10 @@ function run(
 ) {
   return new Promise<Ended>((resolve, reject) => {
     const start = performance.now();
-    const child = spawn(program, argv, { cwd: folder, env: { ...process.env, HOME: folder } });
+    const child = spawn(program, argv, {
+      cwd: folder,
+      env: { ...process.env, HOME: folder, XDG_CONFIG_HOME: undefined, SDGEN_CONFIG: undefined },
+    });
     const text = { out: '', err: '' };
     child.stdout.on('data', (data: Buffer) => {
       text.out += data;

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { isSetting, settingName } from '../config-file.js';
+import { settingFlags, settingName } from '../config-file.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import { debugFlag } from '../options.js';
@@ -31,9 +31,7 @@ export function addCompletion(program: Command, io: Io, finish: Finish): void {
     .argument('[words...]', 'what stands before the cursor')
     .action(async (words: string[]) => {
       const { printSuggestions } = await import('../run-completion.js');
-      const asked = program.commands.flatMap((command) => command.options);
-      const fields = [...new Set(asked.map((option) => option.attributeName()))].filter(isSetting);
-      const settings = fields.map(settingName).sort();
+      const settings = settingFlags(program).map(settingName).sort();
       const flags = () => readFlags(program.commands.find((one) => one.name() === 'txt2img') ?? program, io.env);
       finish(await printSuggestions(program, words, { settings, flags }, io));
     });

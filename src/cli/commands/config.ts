@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { isSetting } from '../config-file.js';
+import { settingFlags } from '../config-file.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { debugFlag, switchFlag } from '../options.js';
+import { debugFlag, forField, switchFlag } from '../options.js';
 
 const EXAMPLES = `
 Examples:
@@ -20,18 +20,6 @@ Examples:
   $ sdgen config list --show-origin --steps 30
   $ sdgen config list --json | jq .settings.steps`;
 
-/** The flags that settings stand for, taken from the commands that have them; not shown again in help. */
-function settingFlags(program: Command): Option[] {
-  const found = new Map<string, Option>();
-  for (const command of program.commands) {
-    for (const option of command.options) {
-      const field = option.attributeName();
-      if (isSetting(field) && !found.has(field)) found.set(field, option);
-    }
-  }
-  return [...found.values()];
-}
-
 /** `sdgen config list|get|set|unset|path`. Add it after the commands whose flags are settings. */
 export function addConfig(program: Command, io: Io, finish: Finish): void {
   const flags = settingFlags(program);
@@ -47,7 +35,7 @@ export function addConfig(program: Command, io: Io, finish: Finish): void {
     .addOption(debugFlag())
     .addHelpText('after', LIST_EXAMPLES);
   for (const flag of flags) {
-    const hidden = new Option(flag.flags, flag.description).hideHelp();
+    const hidden = forField(new Option(flag.flags, flag.description).hideHelp(), flag.attributeName());
     list.addOption(flag.parseArg === undefined ? hidden : hidden.argParser(flag.parseArg));
   }
   list.action(async () => {
@@ -62,7 +50,7 @@ export function addConfig(program: Command, io: Io, finish: Finish): void {
     .addHelpText('after', '\nExamples:\n  $ sdgen config get sampler')
     .action(async (name: string) => {
       const { getConfig } = await import('../run-config.js');
-      finish(await getConfig(name, readFlags(list, io.env), io));
+      finish(await getConfig(name, flags, readFlags(list, io.env), io));
     });
   config
     .command('set')

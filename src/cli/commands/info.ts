@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { debugFlag, switchFlag } from '../options.js';
+import { debugFlag, showFlag, switchFlag } from '../options.js';
 
 const EXAMPLES = `
 Examples:
@@ -13,8 +13,9 @@ export function addInfo(program: Command, io: Io, finish: Finish): void {
   const command = program.command('info');
   command
     .description('print the parameters a picture was made with')
-    .argument('<image>', 'an image file; the text is in PNGs')
+    .argument('<image>', 'a PNG, JPEG, WebP, AVIF or GIF file')
     .addOption(switchFlag('--json', 'print one JSON document'))
+    .addOption(showFlag())
     .addOption(debugFlag())
     .addHelpText('after', EXAMPLES)
     .action(async (image: string) => {

@@ -18,6 +18,7 @@ import {
   numberFlag,
   overrideFlags,
   samplingFlags,
+  showFlag,
   switchFlag,
   textFlag,
   variationFlags,
@@ -87,6 +88,7 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(numberFlag('--quality <n>', 'of jpeg, webp and avif, 1 to 100', DEFAULTS.quality))
     .addOption(switchFlag('--grid', 'also write all pictures on one sheet'))
     .addOption(switchFlag('--force', 'replace existing files'))
+    .addOption(showFlag())
     .addOption(switchFlag('--json', 'print one JSON document on standard output'))
     .addOption(switchFlag('--dry-run', 'print the resolved plan; load no weights, write nothing'))
     .addOption(switchFlag('--profile', 'print time, GFLOP/s and share of each kind of op'))

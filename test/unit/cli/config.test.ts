@@ -62,6 +62,10 @@ describe('settings', () => {
   it.each([
     ['{ "steps": 0 }', 'steps must be a whole number from 1 to 1000; 0 is not'],
     ['{ "steps": "9" }', 'steps must be a whole number from 1 to 1000; 9 is not'],
+    ['{ "steps": true }', 'steps must be a value as the flag takes it; true is not'],
+    ['{ "quiet": "yes" }', 'quiet must be true or false; yes is not'],
+    ['{ "sampler": 3 }', "sampler must be a sampler's name; 3 is not"],
+    ['{ "threads": 0 }', 'threads must be a whole number from 1 to 1024; 0 is not'],
     ['{ "cfg-scael": 9 }', 'cfg-scael is not a setting; did you mean cfg-scale?'],
     ['{ "prompt": "x" }', 'prompt is not a setting'],
     ['{ "__proto__": 1 }', '__proto__ is not a setting'],
@@ -69,7 +73,8 @@ describe('settings', () => {
     ['{ "steps": }', 'not JSON: Unexpected token'],
   ])('refuse %s, naming the file', async (text, message) => {
     await write(text);
-    const { code, err } = await box.run(['models', 'list']);
+    const { addon } = createFakeEngine();
+    const { code, err } = await box.run(['txt2img', '-p', 'x', '-m', 'one', '--dry-run'], { addon });
     expect(code).toBe(2);
     expect(err).toContain(`error: ${file}: ${message}`);
     expect(err.trimEnd()).not.toContain('\n');
@@ -104,7 +109,10 @@ describe('config', () => {
       expect(lines).toContain(line);
     }
     expect(out).not.toContain('model=');
+    expect((await box.run(['config', 'list'], { env: { SDGEN_STEPS: '0' } })).err).toContain('SDGEN_STEPS must be a');
     expect((await run('list')).out.split('\n')).toContain('steps=9');
+    // Called as its flag, whatever its field is called.
+    expect((await box.run(['config', 'get', 'ensd'], { env: { SDGEN_ENSD: '31337' } })).out).toBe('31337\n');
     const { settings, file: place } = JSON.parse((await run('list', '--json')).out);
     expect(settings.steps).toEqual({ value: 9, origin: 'file' });
     expect(settings.height).toEqual({ value: 512, origin: 'default' });

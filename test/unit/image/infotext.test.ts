@@ -64,6 +64,36 @@ describe('formatInfotext', () => {
     );
   });
 
+  it("has all keys of the webui's line, in its order", () => {
+    const text = formatInfotext({
+      ...SECOND,
+      imageCfgScale: 1.5,
+      faceRestoration: 'CodeFormer',
+      fp8Weight: 'Enable',
+      cacheFp16Weight: true,
+      vaeHash: '1a',
+      vae: 'v',
+      seedResizeFrom: '64x64',
+      conditionalMaskWeight: 1,
+      ensd: 31337,
+      tokenMergingRatio: 0.5,
+      tokenMergingRatioHr: 0.25,
+      initImageHash: '2b',
+      tiling: true,
+      extras: [['Eta', 0]],
+      user: 'me',
+    });
+    expect(text.split('\n')[1]?.replace(/: [^,]*/g, '')).toBe(
+      'Steps, Sampler, Schedule type, CFG scale, Image CFG scale, Seed, Face restoration, Size, Model hash, Model, ' +
+        'FP8 weight, Cache FP16 weight for LoRA, VAE hash, VAE, Variation seed, Variation seed strength, ' +
+        'Seed resize from, Denoising strength, Conditional mask weight, Clip skip, ENSD, Token merging ratio, ' +
+        'Token merging ratio hr, Init image hash, RNG, Tiling, Eta, Version, User',
+    );
+    expect(formatInfotext({ ...base, fp8Weight: 'Disable', tokenMergingRatio: 0, tokenMergingRatioHr: 0 })).toBe(
+      formatInfotext(base),
+    );
+  });
+
   it('leaves out what is absent, at its default, or has no effect', () => {
     const text = formatInfotext({
       ...base,

@@ -1,4 +1,4 @@
-#include "addon/worker.h"
+#include "engine/worker.h"
 
 #include <algorithm>
 #include <new>
@@ -6,7 +6,7 @@
 
 #include "base/fp_environment.h"
 
-namespace sdgen::addon {
+namespace sdgen {
 
 namespace {
 
@@ -157,4 +157,4 @@ void Worker::run() noexcept {
   ring_();
 }
 
-}  // namespace sdgen::addon
+}  // namespace sdgen

@@ -14,7 +14,7 @@
 
 #include "engine/engine.h"
 
-namespace sdgen::addon {
+namespace sdgen {
 
 struct Failure {
   ErrorCode code = ErrorCode::kInternal;
@@ -98,4 +98,4 @@ class Worker {
   std::thread thread_;
 };
 
-}  // namespace sdgen::addon
+}  // namespace sdgen
