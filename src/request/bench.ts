@@ -1,8 +1,5 @@
 import { z } from 'zod';
-import { LIMITS } from './limits.js';
-
-/** Defaults of `sdgen bench`: a step with guidance of the commonest picture. */
-export const BENCH_DEFAULTS = { arch: 'sd1', width: 512, height: 512, batch: 2, repeat: 5 } as const;
+import { BENCH_DEFAULTS, LIMITS } from './limits.js';
 
 const whole = (min: number, max: number) =>
   z.number().int().min(min).max(max).describe(`a whole number from ${min} to ${max}`);

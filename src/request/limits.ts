@@ -75,3 +75,6 @@ export const DEVICE_NAMES = ['auto', 'reference', 'cpu', 'cuda'] as const;
 export type DeviceChoice = (typeof DEVICE_NAMES)[number];
 export const PRECISION_NAMES = ['auto', 'fp32', 'bf16', 'fp16'] as const;
 export type PrecisionChoice = (typeof PRECISION_NAMES)[number];
+
+/** Defaults of `sdgen bench`: a step with guidance of the commonest picture. */
+export const BENCH_DEFAULTS = { arch: 'sd1', width: 512, height: 512, batch: 2, repeat: 5 } as const;

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { BENCH_DEFAULTS } from '../../request/bench.js';
-import { DEVICE_NAMES } from '../../request/limits.js';
+import { BENCH_DEFAULTS, DEVICE_NAMES } from '../../request/limits.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import { debugFlag, modelsDirFlag, numberFlag, switchFlag, textFlag } from '../options.js';
