@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { cacheFolder } from '../checkpoints/hash.js';
-import { OptionStore } from '../context/options.js';
+import { OptionStore, optionsSchema } from '../context/options.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import type { GenerationResult } from '../runtime/finalize.js';
@@ -18,6 +18,9 @@ import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './repo
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
 import { takeOver } from './take-over.js';
+
+/** Options that have a flag of their own; those that a request holds too go there. */
+const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textToImageSchema.shape));
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -97,7 +100,12 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
   });
   const runner = new ProcessingRunner({ provider, options: new OptionStore() });
   const interrupt = new Interrupt(io);
-  const settings = { commandOptions, signal: interrupt.signal, naming: flags.nameOf };
+  const settings = {
+    commandOptions,
+    overrideOptions: pick(values, OPTIONS),
+    signal: interrupt.signal,
+    naming: flags.nameOf,
+  };
   try {
     await (values.dryRun === true ? dryRun : generate)(runner, request, settings, flags, io);
     return EXIT.ok;

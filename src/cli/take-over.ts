@@ -3,7 +3,7 @@ import { toNumber } from './flags.js';
 
 /** What a picture's parameters give a request, and what of them has no place in one. */
 export interface TakenOver {
-  /** Fields of a `TextToImageInput`. */
+  /** Fields of a `TextToImageInput`, and options. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** A model's name; never a path, which a stranger's picture must not choose. */
   readonly model: string | undefined;
@@ -30,6 +30,8 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Size-2', 'height', number],
   ['Clip skip', 'clipSkip', number],
   ['RNG', 'rng', noise],
+  ['Emphasis', 'emphasis', text],
+  ['Old prompt editing timelines', 'oldPromptSchedules', (value) => (value === 'True' ? true : undefined)],
 ];
 
 /** Keys that say who and where, not what. */
@@ -38,7 +40,6 @@ const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device', 'Prec
 const QUIRKS = ['Old prompt editing timelines', 'Pad conds v0', 'Downcast alphas_cumprod'];
 /** Values that say that nothing was done. */
 const HARMLESS: Readonly<Record<string, string>> = {
-  Emphasis: 'Original',
   'VAE Encoder': 'Full',
   'VAE Decoder': 'Full',
 };

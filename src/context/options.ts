@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseWith } from '../request/describe.js';
+import { type FieldNaming, parseWith } from '../request/describe.js';
 import { EMPHASIS_NAMES } from '../request/limits.js';
 
 const finite = (rule: string, min: number, max = Number.MAX_VALUE) => z.number().min(min).max(max).describe(rule);
@@ -61,8 +61,8 @@ export class OptionStore {
  * A snapshot with a request's overrides. The store is not touched, so there is nothing to restore.
  * @throws UsageError for unknown names and values out of range.
  */
-export function derive(snapshot: OptionsSnapshot, overrides: unknown): OptionsSnapshot {
+export function derive(snapshot: OptionsSnapshot, overrides: unknown, naming?: FieldNaming): OptionsSnapshot {
   if (overrides === undefined) return snapshot;
   const isObject = typeof overrides === 'object' && overrides !== null && !Array.isArray(overrides);
-  return deepFreeze(parseWith(optionsSchema, isObject ? { ...snapshot, ...overrides } : overrides));
+  return deepFreeze(parseWith(optionsSchema, isObject ? { ...snapshot, ...overrides } : overrides, naming));
 }

@@ -8,6 +8,8 @@ export interface CommandOptions {
   /** A file or a name in a models folder; undefined when none is given. */
   readonly model: string | undefined;
   readonly modelsDirs: readonly string[];
+  /** Files of styles; undefined: styles.csv in `cwd`, if it is there. */
+  readonly stylesFiles?: readonly string[] | undefined;
   /** Where relative paths start. */
   readonly cwd: string;
   /** "auto" or a device's name. */

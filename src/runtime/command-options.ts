@@ -27,6 +27,7 @@ export function resolveCommandOptions(input: CommandOptionsInput, place: Place, 
   return Object.freeze({
     model: options.model,
     modelsDirs: Object.freeze(modelsFolders(options.modelsDir, place)),
+    stylesFiles: options.stylesFile?.map((file) => resolve(place.cwd, file)),
     cwd: place.cwd,
     device: options.device,
     precision: options.precision,

@@ -10,6 +10,7 @@ import {
   modelsDirFlag,
   numberFlag,
   overrideFlags,
+  promptFlags,
   switchFlag,
   textFlag,
 } from '../options.js';
@@ -22,7 +23,8 @@ Examples:
   $ sdgen txt2img -p "a lighthouse" --seed 7 --output - | display
   $ sdgen txt2img -p "a lighthouse" --dry-run --json > plan.json
 
-In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new part.`;
+In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new chunk,
+[from:to:0.5] changes half-way, [a|b] at every step, AND joins prompts. See how one is read: sdgen explain "a (word:1.3)"`;
 
 const { side } = LIMITS;
 const sideRange = `${side.min} to ${side.max}, a multiple of ${side.multiple}`;
@@ -47,6 +49,9 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(numberFlag('--batch-size <n>', 'pictures made at once', DEFAULTS.batchSize))
     .addOption(numberFlag('--clip-skip <n>', 'text encoder layers from the end, 1 = the last', DEFAULTS.clipSkip))
     .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
+    .optionsGroup('Prompt:');
+  for (const option of promptFlags()) command.addOption(option);
+  command
     .optionsGroup('Model and machine:')
     .addOption(textFlag('-m, --model <file|name>', "a .safetensors file, or a file's stem in a models folder"))
     .addOption(modelsDirFlag())
