@@ -5,6 +5,7 @@ import { addBench } from './commands/bench.js';
 import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
 import { addDoctor } from './commands/doctor.js';
+import { addExplain } from './commands/explain.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addTextToImage } from './commands/txt2img.js';
@@ -15,6 +16,7 @@ const ABOUT = 'Stable Diffusion for people who live in a terminal.';
 const EXAMPLES = `
 Examples:
   $ sdgen txt2img --prompt "a red fox in the snow" --model models/micro1.safetensors
+  $ sdgen explain "a (red:1.3) fox in the [snow:rain:0.5]"
   $ sdgen info outputs/00001-7.png
   $ sdgen models list
   $ sdgen doctor
@@ -41,6 +43,7 @@ function buildProgram(io: Io, finish: Finish): Command {
       getOutHasColors: () => false,
     });
   addTextToImage(program, io, finish);
+  addExplain(program, io, finish);
   addInfo(program, io, finish);
   addModels(program, io, finish);
   addDoctor(program, io, finish);

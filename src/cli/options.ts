@@ -1,5 +1,6 @@
 import { delimiter } from 'node:path';
 import { Option } from 'commander';
+import { EMPHASIS_NAMES } from '../request/limits.js';
 import { toNumber } from './flags.js';
 
 /** Where pictures go unless told otherwise. */
@@ -35,6 +36,28 @@ export function forField(option: Option, field: string): Option {
 
 function withDefault(description: string, shown: number | string | undefined): string {
   return shown === undefined ? description : `${description} (default: ${shown})`;
+}
+
+/** A flag that may be given again; each adds a value to the list. */
+function listFlag(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, previous?: string[]) => [...(previous ?? []), text]);
+}
+
+function onOffFlag(flags: string, description: string, shown: 'on' | 'off'): Option {
+  const option = new Option(flags, withDefault(description, shown));
+  return option.argParser((text: string) => (text === 'on' ? true : text === 'off' ? false : text));
+}
+
+/** How a prompt is read. */
+export function promptFlags(): Option[] {
+  const style = listFlag('--style <name>', 'put the words of a style around the prompts; again for more');
+  return [
+    forField(style, 'styles'),
+    listFlag('--styles-file <file>', 'a styles.csv of the webui; again for more (default: ./styles.csv)'),
+    textFlag('--emphasis <mode>', `what weights do: ${EMPHASIS_NAMES.join(', ')}`, 'Original'),
+    forField(onOffFlag('--comments <on|off>', 'whether # in a prompt begins a comment', 'on'), 'promptComments'),
+    forField(switchFlag('--old-schedules', 'read [a:b:1.5] as the webui before 1.6 does'), 'oldPromptSchedules'),
+  ];
 }
 
 /** Flags of every command that reads models. */

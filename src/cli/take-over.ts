@@ -56,6 +56,8 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Sigma tmin', 'sTmin', number],
   ['Sigma tmax', 'sTmax', number],
   ['Sigma noise', 'sNoise', number],
+  ['Emphasis', 'emphasis', text],
+  ['Old prompt editing timelines', 'oldPromptSchedules', (value) => (value === 'True' ? true : undefined)],
 ];
 
 /** Keys that say who and where, not what. */
@@ -64,7 +66,6 @@ const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device']);
 const QUIRKS = ['Old prompt editing timelines', 'Pad conds v0', 'Downcast alphas_cumprod'];
 /** Values that say that nothing was done. */
 const HARMLESS: Readonly<Record<string, string>> = {
-  Emphasis: 'Original',
   'VAE Encoder': 'Full',
   'VAE Decoder': 'Full',
 };

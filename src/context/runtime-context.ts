@@ -10,6 +10,8 @@ export interface CommandOptions {
   /** A file, a folder or a name: a VAE in the place of the model's own. */
   readonly vae?: string | undefined;
   readonly modelsDirs: readonly string[];
+  /** Files of styles; undefined: styles.csv in `cwd`, if it is there. */
+  readonly stylesFiles?: readonly string[] | undefined;
   /** Where relative paths start. */
   readonly cwd: string;
   /** "auto" or a device's name. */

@@ -4,6 +4,7 @@ import { stripComments } from '../prompt/comments.js';
 import { type PromptPart, resolvePrompt } from '../prompt/conditioning.js';
 import { refuseNetworks } from '../prompt/networks.js';
 import type { PromptField } from '../prompt/position.js';
+import { applyStyles, type Styles } from '../prompt/styles.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { FailureError } from '../request/errors.js';
 import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
@@ -11,15 +12,18 @@ import { findSampler } from '../sampling/samplers.js';
 import { canonicalJson, type GenerationPlan, type PlanPart } from './plan.js';
 
 /**
- * A request with its prompts as they are read and as a picture's parameters have them: without comments.
- * @throws UsageError for syntax that is not built
+ * A request with its prompts as they are read and as a picture's parameters have them: styles applied, then comments
+ * taken out.
+ * @throws UsageError for unknown styles and syntax that is not built
  */
-export function expandPrompts<R extends Pick<TextToImageRequest, 'prompt' | 'negativePrompt'>>(
+export function expandPrompts<R extends Pick<TextToImageRequest, 'prompt' | 'negativePrompt' | 'styles'>>(
   request: R,
-  { promptComments }: OptionsSnapshot,
+  { promptComments }: Pick<OptionsSnapshot, 'promptComments'>,
+  styles: Styles,
 ): R {
   const expand = (text: string, field: PromptField): string => {
-    const expanded = promptComments ? stripComments(text) : text;
+    const styled = applyStyles(text, field, request.styles, styles);
+    const expanded = promptComments ? stripComments(styled) : styled;
     refuseNetworks(expanded, field);
     return expanded;
   };

@@ -130,15 +130,30 @@ export class ClipTokenizer {
 
   /** The ids of a text, without BOS and EOS; nothing is cut off. Work is n log n in the text's length. */
   encode(text: string): number[] {
+    const ids: number[] = [];
+    for (const word of this.#words(text)) this.#append(word, ids);
+    return ids;
+  }
+
+  /** A text's words as the vocabulary cuts it, in lower case: runs of letters, single digits, runs of other characters. */
+  words(text: string): { readonly word: string; readonly ids: readonly number[] }[] {
+    return Array.from(this.#words(text), (word) => {
+      const ids: number[] = [];
+      this.#append(word, ids);
+      return { word, ids };
+    });
+  }
+
+  *#words(text: string): Generator<string> {
     const plain = this.#unescapes ? unescapeHtml(unescapeHtml(text)) : text;
     const clean = trimEnd(trimStart(plain)).replace(SPACES, ' ').toLowerCase();
-    const ids: number[] = [];
-    for (const [word] of clean.matchAll(WORDS)) {
-      if (word === BOS_TEXT) ids.push(this.bos);
-      else if (word === EOS_TEXT) ids.push(this.eos);
-      else for (const symbol of this.#split(word)) ids.push(this.#id(symbol));
-    }
-    return ids;
+    for (const [word] of clean.matchAll(WORDS)) yield word;
+  }
+
+  #append(word: string, ids: number[]): void {
+    if (word === BOS_TEXT) ids.push(this.bos);
+    else if (word === EOS_TEXT) ids.push(this.eos);
+    else for (const symbol of this.#split(word)) ids.push(this.#id(symbol));
   }
 
   /** An id's entry in the vocabulary as text: bytes decoded (a part of a character shows as U+FFFD), a word's end as a space. */

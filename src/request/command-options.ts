@@ -6,6 +6,7 @@ const heads = () => z.number().int().min(1).max(1024).describe('a whole number f
 /** What a process is started with, as flags give it. Names of devices and precisions are resolved against the engine. */
 export const commandOptionsSchema = z.strictObject({
   model: z.string().describe("a file or a model's name").optional(),
+  stylesFile: z.array(z.string().min(1)).describe('files').optional(),
   modelsDir: z.array(z.string().min(1)).describe('folders').optional(),
   device: z.string().describe("a device's name").default('auto'),
   precision: z.string().describe("a precision's name").default('auto'),

@@ -34,6 +34,7 @@ export const LIMITS = {
   promptWindows: 1000,
   /** Prompts that AND joins. */
   promptParts: 64,
+  styles: 100,
   /** Characters of all stages of a prompt's schedules. */
   scheduleCharacters: 20_000_000,
   steps: { min: 1, max: 1000 },

@@ -62,6 +62,8 @@ function ownSigmas() {
 export const textToImageSchema = z.strictObject({
   prompt: text('text; may be empty'),
   negativePrompt: text('text; may be empty').default(DEFAULTS.negativePrompt),
+  /** Names in a styles file, applied in their order. */
+  styles: z.array(z.string().min(1)).max(LIMITS.styles).describe(`up to ${LIMITS.styles} names of styles`).default([]),
   steps: whole(LIMITS.steps).default(DEFAULTS.steps),
   sampler: z.string().min(1).describe("a sampler's name").default(DEFAULTS.sampler),
   scheduler: z.string().min(1).describe("a scheduler's name").default(DEFAULTS.scheduler),

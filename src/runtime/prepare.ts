@@ -15,6 +15,7 @@ import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js
 import type { MemoryNeed } from './memory.js';
 import type { ModelProvider } from './model-provider.js';
 import { openModel } from './open-model.js';
+import { loadStyles } from './styles.js';
 
 /** The order in which a run goes; each is told before it begins. */
 export const STAGES = [
@@ -117,7 +118,7 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   checkNames(asked);
   onStage('override-options');
   const options = derive(parts.options.snapshot(), run.overrideOptions, naming);
-  const texts = expandPrompts(asked, options);
+  const texts = expandPrompts(asked, options, await loadStyles(asked.styles, commandOptions));
   onStage('snapshot');
   onStage('model');
   const { device, model } = await openModel(commandOptions, parts.provider, state.signal);

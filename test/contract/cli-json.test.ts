@@ -25,6 +25,7 @@ describe('--json', () => {
     ['models-list', ['models', 'list', '--json']],
     ['models-inspect', ['models', 'inspect', 'one', '--json']],
     ['doctor', ['doctor', '--json']],
+    ['explain', ['explain', 'a [b:unphotogenic:1]', '--json']],
     ['info', ['info', 'outputs/00001-7.png', '--json']],
   ])('%s', async (name, argv) => {
     const { addon } = createFakeEngine();

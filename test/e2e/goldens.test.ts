@@ -35,6 +35,8 @@ const CASES: Record<string, TextToImageInput> = {
   'clip skip': { ...BASE, clipSkip: 2 },
   'one step': { ...BASE, steps: 1 },
   'in tiles': { ...BASE, width: 600, height: 32, vaeTiling: 'on' },
+  'prompt schedule': { ...BASE, prompt: '[a red fox:a (castle:1.3):0.4] in the snow', negativePrompt: '[blurry|dark]' },
+  'composed prompts': { ...BASE, prompt: `${LONG} AND a red fox :0.6 AND [a|b|c]:-0.2`, negativePrompt: 'blurry' },
   'batch of three': { ...BASE, sampler: 'Euler a', batchSize: 3 },
 };
 for (const sampler of ['DPM++ SDE', 'DPM++ 2M SDE', 'DPM++ 2M SDE Heun', 'DPM++ 3M SDE', 'Restart', 'LCM']) {
@@ -158,6 +160,21 @@ describe('the same bytes', () => {
       const seeds = change.subseed === undefined ? { seed: BASE.seed + i } : { subseed: change.subseed + i };
       expect(await generate({ ...input, ...seeds })).toEqual({ latents: [latent], pixels: [batch.pixels[i]] });
     }
+  });
+
+  it('whether a prompt is written plainly or as a schedule, a weight or a comment that changes nothing', async () => {
+    const plain = await generate(BASE);
+    for (const prompt of [
+      '[a red fox:a red fox:0.5] in the snow',
+      '[a|a] red fox in the [:snow:0]',
+      'a red fox in the snow[ at night:3]', // the first stage lasts a call longer
+      'a red fox in the snow # at night',
+    ]) {
+      expect(await generate({ ...BASE, prompt }), prompt).toEqual(plain);
+    }
+    const weighted = await generate({ ...BASE, prompt: `${BASE.prompt} :2`, cfgScale: 3.5 });
+    expect(weighted).toEqual(plain);
+    expect(await generate({ ...BASE, prompt: 'a red fox in the snow[ at night:1]' })).not.toEqual(plain);
   });
 
   it('with 1, 2 and 3 threads', async () => {

@@ -17,6 +17,7 @@ import {
   modelsDirFlag,
   numberFlag,
   overrideFlags,
+  promptFlags,
   samplingFlags,
   showFlag,
   switchFlag,
@@ -32,7 +33,8 @@ Examples:
   $ sdgen txt2img -p "a lighthouse" --seed 7 --output - | display
   $ sdgen txt2img -p "a lighthouse" --dry-run --json > plan.json
 
-In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new part.`;
+In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new chunk,
+[from:to:0.5] changes half-way, [a|b] at every step, AND joins prompts. See how one is read: sdgen explain "a (word:1.3)"`;
 
 const { side } = LIMITS;
 const sideRange = `${side.min} to ${side.max}, a multiple of ${side.multiple}`;
@@ -64,7 +66,9 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
       ),
     )
     .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
-    .optionsGroup('Variation of the seed:');
+    .optionsGroup('Prompt:');
+  for (const option of promptFlags()) command.addOption(option);
+  command.optionsGroup('Variation of the seed:');
   for (const option of variationFlags()) command.addOption(option);
   command.optionsGroup('Sampling:');
   for (const option of samplingFlags()) command.addOption(option);
