@@ -89,6 +89,7 @@ describe('takeOver', () => {
         clipSkip: 1,
         rng: 'gpu',
         etaNoiseSeedDelta: 31337,
+        emphasis: 'Original',
       },
       model: 'm',
       left: ['Tiling: True'],
