@@ -89,6 +89,8 @@ words that the vocabulary does not have whole:
       heads: { value: 4, origin: 'default' },
       vocabulary: 49408,
       positions: 9,
+      hasClipSkip: true,
+      tokenizer: 'clip',
     } as const;
     const { addon } = createFakeEngine({ description: { text } });
     const { out } = await box.run(['explain', 'a b c d e f g h', '-m', 'one', '--json'], { addon });
