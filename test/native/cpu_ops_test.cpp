@@ -41,3 +41,53 @@ TEST(cpu_conv2d_has_the_bytes_of_reference) { check_cases(conv_cases()); }
 TEST(cpu_group_norm_has_the_bytes_of_reference) { check_cases(group_norm_cases()); }
 TEST(cpu_layer_norm_has_the_bytes_of_reference) { check_cases(layer_norm_cases()); }
 TEST(cpu_attention_has_the_bytes_of_reference) { check_cases(attention_cases()); }
+
+// The order of a sum is what these tests hold: the same products in another order must show.
+TEST(cpu_tests_notice_another_order) {
+  const Ready ready = LinearCase{{1, 5, 641}, 33, false, sdgen::Activation::kNone, false}.make();
+  Ready turned = ready;
+  for (int64_t row = 0; row < 5; ++row) std::reverse(turned.inputs[0].begin() + row * 641, turned.inputs[0].begin() + (row + 1) * 641);
+  for (int64_t out = 0; out < 33; ++out) std::reverse(turned.weights[0].begin() + out * 641, turned.weights[0].begin() + (out + 1) * 641);
+  const Floats expected = run_on(ready, 1);
+  for (const std::string& level : levels()) {
+    const Floats got = run_on(turned, cpu_backend_of(level, "fp32", 1));
+    CHECK_MSG(!same_bits(got, expected), level << ": a reversed sum has the same bytes");
+    for (size_t i = 0; i < got.size(); ++i) CHECK_MSG(std::fabs(got[i] - expected[i]) < 1e-4f, level << ": another sum at " << i);
+  }
+}
+
+namespace {
+
+/// bf16 keeps 8 bits: operands and results err by up to 2^-9 each. Sums of random signs cancel, most of all in the cases
+/// of one or two outputs, where a few of these errors stand against a small result: 2^-6 of the output's root mean square
+/// (the largest seen is 1.3e-2). A wrong kernel errs by about 1.
+constexpr double kBf16Error = 0x1p-6;
+
+template <typename Cases>
+void check_bf16(const Cases& cases) {
+  if (!available(sdgen::cpu::Level::kAvx512Bf16)) return;
+  size_t differing = 0;
+  for (const auto& c : cases) {
+    const Ready ready = c.make();
+    const Floats exact = run_on(ready, 1), once = run_on(ready, cpu_backend_of("avx512bf16", "bf16", 1));
+    double error = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      error += std::pow(static_cast<double>(once[i]) - static_cast<double>(exact[i]), 2);
+      size += std::pow(static_cast<double>(exact[i]), 2);
+    }
+    CHECK_MSG(error <= kBf16Error * kBf16Error * size || error < 1e-6, c.text() << ": relative error " << std::sqrt(error / size));
+    differing += same_bits(exact, once) ? 0 : 1;
+    for (const int threads : {2, 3, 8}) {
+      CHECK_MSG(same_bits(run_on(ready, cpu_backend_of("avx512bf16", "bf16", threads)), once), c.text() << " with " << threads << " threads");
+    }
+  }
+  CHECK_MSG(2 * differing > cases.size(), "bf16 gave the bytes of fp32 in most cases");
+}
+
+}  // namespace
+
+TEST(cpu_bf16_linear_errs_as_bf16_does) { check_bf16(linear_cases()); }
+TEST(cpu_bf16_conv2d_errs_as_bf16_does) { check_bf16(conv_cases()); }
+TEST(cpu_bf16_group_norm_errs_as_bf16_does) { check_bf16(group_norm_cases()); }
+TEST(cpu_bf16_layer_norm_errs_as_bf16_does) { check_bf16(layer_norm_cases()); }
+TEST(cpu_bf16_attention_errs_as_bf16_does) { check_bf16(attention_cases()); }
