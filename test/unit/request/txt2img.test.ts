@@ -21,6 +21,7 @@ describe('parseTextToImage', () => {
     expect(request).toEqual({
       prompt: '',
       negativePrompt: '',
+      styles: [],
       steps: 20,
       sampler: 'DPM++ 2M',
       scheduler: 'automatic',
