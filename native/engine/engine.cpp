@@ -57,7 +57,9 @@ class ModelEngine : public Engine {
     e.vae = part(vae, weights_.vae);
     e.weight_bytes = e.text.weight_bytes + e.unet.weight_bytes + e.vae.weight_bytes;
     e.arena_bytes = std::max({e.text.arena_bytes, e.unet.arena_bytes, e.vae.arena_bytes});
-    e.peak_bytes = e.weight_bytes + e.arena_bytes + static_cast<uint64_t>(std::max(unet.bound_bytes, vae.bound_bytes));
+    const int64_t bound = std::max(unet.bound_bytes, vae.bound_bytes);
+    const int64_t scratch = std::max({text.scratch_bytes, unet.scratch_bytes, vae.scratch_bytes});
+    e.peak_bytes = e.weight_bytes + e.arena_bytes + static_cast<uint64_t>(bound + scratch);
     return e;
   }
 

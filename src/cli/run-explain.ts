@@ -1,14 +1,15 @@
 import { cacheFolder } from '../checkpoints/hash.js';
 import { derive, OptionStore, optionsSchema } from '../context/options.js';
 import type { CommandOptions } from '../context/runtime-context.js';
-import { expandPrompts } from '../pipeline/prompts.js';
+import { expandPrompts, scheduleCount } from '../pipeline/prompts.js';
 import { DEFAULT_CHUNK_OPTIONS } from '../prompt/chunks.js';
 import { type ExplainedPart, type ExplainedText, explainPrompt, type PromptExplanation } from '../prompt/explain.js';
 import { ClipTokenizer } from '../prompt/tokenizer.js';
 import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js';
-import { resolveDevice } from '../runtime/device.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
+import { openModel } from '../runtime/open-model.js';
 import { loadStyles } from '../runtime/styles.js';
+import { Tokenizers } from '../runtime/tokenizers.js';
 import { findSampler } from '../sampling/samplers.js';
 import { EXIT, warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
@@ -18,9 +19,14 @@ import { formatTable } from './report.js';
 import { printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
 
-/** Tokens of a chunk of the model's text encoder, with start and end; CLIP's own without a model. */
-async function readPositions(commandOptions: CommandOptions, io: Io): Promise<number> {
-  if (commandOptions.model === undefined) return DEFAULT_CHUNK_OPTIONS.positions;
+/** How a model reads text: tokens of a chunk, with start and end, and its tokenizer; CLIP's own without a model. */
+async function readTower(
+  commandOptions: CommandOptions,
+  io: Io,
+): Promise<{ positions: number; tokenizer: ClipTokenizer }> {
+  if (commandOptions.model === undefined) {
+    return { positions: DEFAULT_CHUNK_OPTIONS.positions, tokenizer: ClipTokenizer.load() };
+  }
   const provider = new CachedModelProvider({
     cacheFolder: cacheFolder(io.env),
     onWarning: (message) => warn(io, message),
@@ -28,9 +34,8 @@ async function readPositions(commandOptions: CommandOptions, io: Io): Promise<nu
   });
   const interrupt = new Interrupt(io);
   try {
-    const device = resolveDevice(commandOptions, await provider.capabilities());
-    const { description } = await provider.getModel({ ...commandOptions, device }, interrupt.signal);
-    return description.text.positions;
+    const { model } = await openModel(commandOptions, provider, interrupt.signal);
+    return { positions: model.description.text.positions, tokenizer: await new Tokenizers().of(model) };
   } finally {
     interrupt.release();
     await provider.dispose();
@@ -62,11 +67,11 @@ async function explain(text: string, flags: Flags, io: Io): Promise<Document> {
   const options = derive(new OptionStore().snapshot(), given, nameOf);
   const { [field]: prompt } = expandPrompts(asked, options, await loadStyles(asked.styles, commandOptions));
   const sampler = findSampler(asked.sampler);
-  const count = asked.steps * (sampler.secondOrder ? 2 : 1);
-  const positions = await readPositions(commandOptions, io);
+  const count = scheduleCount(asked);
+  const { positions, tokenizer } = await readTower(commandOptions, io);
   const { emphasis, commaPaddingBacktrack: commaBacktrack, oldPromptSchedules: old } = options;
   const timing = { steps: count, old };
-  const reading = { tokenizer: ClipTokenizer.load(), positions, commaBacktrack, emphasis, timing };
+  const reading = { tokenizer, positions, commaBacktrack, emphasis, timing };
   return {
     prompt,
     steps: asked.steps,

@@ -35,6 +35,13 @@ export function expandPrompts<R extends Pick<TextToImageRequest, 'prompt' | 'neg
 }
 
 /**
+ * What a prompt's schedule counts, as the webui does: steps, or the evaluations of a sampler that makes two a step.
+ */
+export function scheduleCount(request: Pick<TextToImageRequest, 'sampler' | 'steps' | 'sigmas'>): number {
+  return samplingSteps(request) * (findSampler(request.sampler).secondOrder ? 2 : 1);
+}
+
+/**
  * Both prompts, read; the negative one's part is null where no step would ask for it.
  * @throws UsageError for what cannot be read, FailureError for a text tower with another vocabulary
  */
@@ -51,8 +58,8 @@ export function planPrompts(
     );
   }
   const { commaPaddingBacktrack: commaBacktrack, emphasis, oldPromptSchedules } = context.options;
-  const { secondOrder, needsUncond } = findSampler(request.sampler);
-  const steps = samplingSteps(request) * (secondOrder ? 2 : 1);
+  const { needsUncond } = findSampler(request.sampler);
+  const steps = scheduleCount(request);
   const read = (text: string, field: PromptField, old: boolean): PlanPart[] =>
     resolvePrompt(text, field, { tokenizer, positions, commaBacktrack, emphasis, timing: { steps, old } }).map(
       planPart,

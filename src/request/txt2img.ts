@@ -113,7 +113,7 @@ export const textToImageSchema = z.strictObject({
 /** A request with every default filled in. */
 export type TextToImageRequest = z.output<typeof textToImageSchema>;
 /** Its sampling steps: those of its own sigmas, where it has such. */
-export function samplingSteps({ steps, sigmas }: TextToImageRequest): number {
+export function samplingSteps({ steps, sigmas }: Pick<TextToImageRequest, 'steps' | 'sigmas'>): number {
   return sigmas === undefined ? steps : sigmas.length - 1;
 }
 

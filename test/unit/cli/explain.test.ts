@@ -98,6 +98,23 @@ words that the vocabulary does not have whole:
     expect([chunkTokens, parts[0].texts[0].chunks.length]).toEqual([7, 2]);
   });
 
+  it("takes a model's tokenizer: OpenCLIP's unescapes HTML, CLIP's does not", async () => {
+    const text = {
+      width: 2,
+      layers: 12,
+      heads: { value: 4, origin: 'default' },
+      vocabulary: 49408,
+      positions: 77,
+    } as const;
+    const ids = async (tokenizer: 'clip' | 'open_clip') => {
+      const { addon } = createFakeEngine({ description: { text: { ...text, hasClipSkip: true, tokenizer } } });
+      const { out } = await box.run(['explain', 'salt &amp; pepper', '-m', 'one', '--json'], { addon });
+      return JSON.parse(out).parts[0].texts[0].tokenCount as number;
+    };
+    expect(await ids('open_clip')).toBe(3);
+    expect(await ids('clip')).toBeGreaterThan(3);
+  });
+
   it.each([
     [['explain'], "missing required argument 'prompt'"],
     [['explain', '(a:1.2.3)'], 'the weight "1.2.3" at column 4 of the prompt is not a usable number'],
