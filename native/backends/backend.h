@@ -80,9 +80,15 @@ class Backend {
   virtual void upload(Buffer& to, int64_t byte_offset, const void* from, int64_t bytes) = 0;
   virtual void download(const Buffer& from, int64_t byte_offset, void* to, int64_t bytes) = 0;
 
-  /// Rewrites a program for this backend (fusion, storage types) and plans its memory again, scratch included; done once before compile().
+  /// Rewrites a program for this backend (fusion, storage types) and plans its memory again; done once before compile().
   /// Inputs, outputs and weights keep their names, shapes and types.
   virtual void adapt(Program& program) const { (void)program; }
+
+  /// Bytes that running an adapted program takes besides arena, inputs and outputs.
+  virtual uint64_t scratch_bytes(const Program& program) const {
+    (void)program;
+    return 0;
+  }
 
   /// Bytes that prepare() will hold for this weight.
   virtual uint64_t packed_bytes(const WeightUse& use) const = 0;

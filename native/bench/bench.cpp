@@ -142,7 +142,7 @@ class Bench {
     const std::shared_ptr<const WeightStore> store = make_weights(program.weights);
     ModelRunner runner(store, index_of(*store), open(precision));
     PartRow best{part, precision, std::numeric_limits<double>::infinity(), 0, runner.packed_bytes(program.weights),
-                 static_cast<uint64_t>(memory_of(runner.stages(program)).arena_bytes), {}};
+                 static_cast<uint64_t>(runner.memory(program).arena_bytes), {}};
     LoadedProgram loaded = runner.load(std::move(program), nullptr);
     for (ValueId input : loaded.program().inputs) {
       const std::vector<unsigned char> bytes = input_bytes(loaded.program(), input);

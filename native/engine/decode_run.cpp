@@ -86,7 +86,7 @@ class Decoder {
 
 StageMemory decode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling) {
   const Cut rows = cut(height, tiling), columns = cut(width, tiling);
-  StageMemory memory = memory_of(runner.stages(build_vae_decoder(config, 1, rows.size, columns.size)));
+  StageMemory memory = runner.memory(build_vae_decoder(config, 1, rows.size, columns.size));
   const auto tiles = static_cast<int64_t>(rows.starts.size() * columns.starts.size());
   memory.flops *= static_cast<double>(tiles);
   // Tiles meet in a strip and strips in a picture, which goes back to the device once.

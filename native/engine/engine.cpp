@@ -42,10 +42,10 @@ class ModelEngine : public Engine {
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
-    const StageMemory text = memory_of(runner_.stages(build_clip_text(config_.text, std::min(chunks, kWindowsAtOnce), 1)));
+    const StageMemory text = runner_.memory(build_clip_text(config_.text, std::min(chunks, kWindowsAtOnce), 1));
     const UnetShape shape{request.batch * (together ? 2 : 1), request.latent_height, request.latent_width,
                           std::max(request.cond_tokens, request.uncond_tokens)};
-    const StageMemory unet = memory_of(runner_.stages(build_unet(config_.unet, shape)));
+    const StageMemory unet = runner_.memory(build_unet(config_.unet, shape));
     const StageMemory vae = decode_memory(runner_, config_.vae, request.latent_width, request.latent_height, request.tiling);
     const auto part = [&](const StageMemory& memory, const std::vector<WeightUse>& uses) {
       return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(memory.arena_bytes), static_cast<uint64_t>(memory.live_bytes),

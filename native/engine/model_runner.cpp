@@ -80,6 +80,15 @@ std::shared_ptr<const PackedWeight> ModelRunner::packed(const WeightUse& use) {
   return slot;
 }
 
+StageMemory ModelRunner::memory(Program program) const {
+  const std::vector<Stage> all = stages(std::move(program));
+  StageMemory memory = memory_of(all);
+  for (const Stage& stage : all) {
+    memory.scratch_bytes = std::max(memory.scratch_bytes, static_cast<int64_t>(backend_->scratch_bytes(stage.program)));
+  }
+  return memory;
+}
+
 LoadedProgram ModelRunner::load(Program program, const std::atomic<bool>* cancel) {
   std::vector<LoadedProgram::Part> parts;
   for (Stage& stage : stages(program)) {

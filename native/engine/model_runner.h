@@ -53,6 +53,8 @@ class ModelRunner {
     backend_->adapt(program);
     return split_stages(std::move(program));
   }
+  /// What running the program takes.
+  StageMemory memory(Program program) const;
   /// Packs what the program needs and is not packed yet; kCancelled between tensors.
   LoadedProgram load(Program program, const std::atomic<bool>* cancel);
   void run(LoadedProgram& program, const RunControl& control);

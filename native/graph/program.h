@@ -83,7 +83,6 @@ struct Program {
   std::vector<ValueId> inputs, outputs;
   int64_t arena_bytes = 0;  // what the planner needs
   int64_t live_bytes = 0;   // the largest sum of intermediate values live at one node
-  int64_t scratch_bytes = 0;  // what the backend that adapted it needs besides
   double flops = 0;
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
   /// The input or output of that name; throws kInternal if there is none.

@@ -111,7 +111,6 @@ StageMemory memory_of(const std::vector<Stage>& stages) {
   for (const Stage& stage : stages) {
     memory.arena_bytes = std::max(memory.arena_bytes, stage.program.arena_bytes);
     memory.live_bytes = std::max(memory.live_bytes, stage.program.live_bytes);
-    memory.scratch_bytes = std::max(memory.scratch_bytes, stage.program.scratch_bytes);
     memory.flops += stage.program.flops;
     for (const auto* list : {&stage.program.inputs, &stage.program.outputs}) {
       for (ValueId id : *list) bound[stage.program.value(id).name] = stage.program.value(id).bytes();

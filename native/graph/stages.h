@@ -21,7 +21,7 @@ std::vector<Stage> split_stages(Program program);
 /// What running all stages, one after the other, takes.
 struct StageMemory {
   int64_t arena_bytes = 0, live_bytes = 0;  // the largest of a stage
-  int64_t scratch_bytes = 0;                // the largest of a stage
+  int64_t scratch_bytes = 0;                // of the backend, the largest of a stage
   int64_t bound_bytes = 0;                  // inputs, outputs and what stages hand on
   double flops = 0;                         // of all
 };

@@ -45,9 +45,10 @@ TEST(cpu_attention_has_the_bytes_of_reference) { check_cases(attention_cases());
 // What a backend needs besides the arena is part of a memory estimate: attention packs all keys and values.
 TEST(cpu_scratch_is_counted) {
   Ready ready = AttentionCase{1, 64, 4096, 8, 40, false, 1.0f}.make();
-  CHECK(ready.program.scratch_bytes == 0);
-  cpu_backend_of("portable", "fp32", 2).adapt(ready.program);
-  CHECK(ready.program.scratch_bytes >= 2 * 4096 * 8 * 40 * 4);
+  sdgen::Backend& cpu = cpu_backend_of("portable", "fp32", 2);
+  cpu.adapt(ready.program);
+  CHECK(cpu.scratch_bytes(ready.program) >= 2 * 4096 * 8 * 40 * 4);
+  CHECK(backend_of(2).scratch_bytes(ready.program) == 0);
 }
 
 // The order of a sum is what these tests hold: the same products in another order must show.

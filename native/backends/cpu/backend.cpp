@@ -46,9 +46,12 @@ class CpuBackend : public host::HostBackend {
     if (element_ != Element::kF32) lower_storage(program, element_);
     give_halos(program);
     plan_memory(program);
-    uint64_t scratch = 0;
-    for (const Node& node : program.nodes) scratch = std::max(scratch, cpu::scratch_bytes(program, node, table_, pool_.size()));
-    program.scratch_bytes = static_cast<int64_t>(scratch);
+  }
+
+  uint64_t scratch_bytes(const Program& program) const override {
+    uint64_t bytes = 0;
+    for (const Node& node : program.nodes) bytes = std::max(bytes, cpu::scratch_bytes(program, node, table_, pool_.size()));
+    return bytes;
   }
 
   uint64_t packed_bytes(const WeightUse& use) const override { return cpu::packed_bytes(use, table_, element_); }
@@ -57,7 +60,7 @@ class CpuBackend : public host::HostBackend {
   }
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {
-    const auto bytes = static_cast<uint64_t>(program.scratch_bytes);
+    const uint64_t bytes = scratch_bytes(program);
     if (!scratch_ || scratch_->bytes() < bytes) {
       scratch_.reset();
       scratch_ = std::make_unique<host::HostBuffer>(bytes);
