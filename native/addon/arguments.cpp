@@ -294,7 +294,25 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   if (read.is_guided() || uncond.given()) read.uncond = read_stages(uncond, prompts);
   const Argument preview_every = request["previewEvery"];
   if (preview_every.given()) read.preview_every = static_cast<int>(preview_every.integer(0, 1 << 20));
+  const Argument hooks = request["hooks"];
+  if (hooks.given()) {
+    for (const Argument& hook : hooks.elements(kHooks.size())) read.hooks.push_back(static_cast<Hook>(hook.one_of(kHooks)));
+  }
   return read;
+}
+
+void read_hook_reply(Napi::Value value, HookCall& call) {
+  const Argument reply(value, "the hook's answer");
+  call.replaced.assign(call.latents.size(), false);
+  if (!reply.given()) return;
+  const std::vector<Argument> latents = reply.elements(static_cast<uint32_t>(call.latents.size()));
+  for (size_t i = 0; i < latents.size(); ++i) {
+    if (!latents[i].given()) continue;
+    std::vector<float> data = latents[i].floats();
+    if (data.size() != call.latents[i].data.size()) latents[i].refuse("a Float32Array as long as the latent");
+    call.latents[i].data = std::move(data);
+    call.replaced[i] = true;
+  }
 }
 
 std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription&) {

@@ -12,6 +12,7 @@ namespace sdgen::addon {
 constexpr std::array<const char*, 3> kPredictionTypes{"epsilon", "v_prediction", "probe"};
 constexpr std::array<const char*, 2> kNoiseSources{"philox", "torch-cpu"};
 constexpr std::array<const char*, 6> kOrigins{"flag", "metadata", "config", "weights", "probe", "default"};
+constexpr std::array<const char*, 4> kHooks{"extra_noise", "cfg_denoiser", "cfg_denoised", "after_cfg"};
 constexpr std::array<const char*, 3> kTokenizers{"clip", "open_clip", "folder"};
 
 OpenOptions read_open_options(Napi::Value value);
@@ -22,6 +23,8 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
 std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription& model);
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
 bench::Options read_bench_options(Napi::Value value);
+/// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.
+void read_hook_reply(Napi::Value reply, HookCall& call);
 /// The optional `profile` of a request.
 bool read_profile(Napi::Value request);
 /// An optional listener: an empty function when it is undefined.

@@ -44,18 +44,19 @@ const ModelObject::Opened& ModelObject::opened() const {
 
 template <typename Prepare>
 Napi::Value ModelObject::job(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name,
-                             Prepare prepare) {
+                             Napi::Value hook, Prepare prepare) {
   const Napi::Env env = info.Env();
   std::shared_ptr<Task> task;
   const auto promise = promised(env, [&] {
     const ModelDescription& description = opened().description;
     auto [work, result] = prepare(description);
-    const Napi::Function hear = read_listener(listener, listener_name);
+    const Napi::Function hear = read_listener(listener, listener_name), asked = read_listener(hook, "onHook");
     task = std::make_shared<Task>(std::move(work));
     worker_->submit(task);
     return env.GetInstanceData<AddonState>()->add(
         {worker_, task, std::move(result), Napi::Promise::Deferred::New(env), Napi::Persistent(Value()),
-         hear.IsEmpty() ? Napi::FunctionReference() : Napi::Persistent(hear)});
+         hear.IsEmpty() ? Napi::FunctionReference() : Napi::Persistent(hear),
+         asked.IsEmpty() ? Napi::FunctionReference() : Napi::Persistent(asked)});
   });
   const auto cancel = [task, worker = std::weak_ptr(worker_)](const Napi::CallbackInfo&) {
     if (const auto alive = worker.lock(); alive && task) alive->cancel(task);
@@ -78,14 +79,14 @@ Napi::Value ModelObject::estimate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
-  return job(info, info[0], "onProgress", [&](const ModelDescription&) {
+  return job(info, info[0], "onProgress", info.Env().Undefined(), [&](const ModelDescription&) {
     struct Loaded {
       uint64_t bytes = 0;
       ModelDescription description;
     };
     const auto loaded = std::make_shared<Loaded>();
     const auto work = [loaded](std::unique_ptr<Engine>& engine, Task& task) {
-      engine->load({task.cancelled(), nullptr}, [&](uint64_t done, uint64_t total) {
+      engine->load({task.cancelled()}, [&](uint64_t done, uint64_t total) {
         loaded->bytes = total;
         task.report(LoadEvent{done, total});
       });
@@ -102,14 +103,15 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
 
 template <typename Request, typename Compute>
 Napi::Value ModelObject::compute(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name,
-                                 Request (*read)(Napi::Value, const ModelDescription&), const char* value_name,
+                                 Napi::Value hook, Request (*read)(Napi::Value, const ModelDescription&), const char* value_name,
                                  Compute compute) {
-  return job(info, listener, listener_name, [&](const ModelDescription& model) {
+  return job(info, listener, listener_name, hook, [&](const ModelDescription& model) {
     using Value = std::invoke_result_t<Compute, Engine&, const Request&, const RunControl&, Task&>;
     const auto computed = std::make_shared<std::pair<Value, std::vector<OpProfile>>>();
     Task::Work work = [request = read(info[0], model), profile = read_profile(info[0]), computed, compute](
                           std::unique_ptr<Engine>& engine, Task& task) {
-      computed->first = compute(*engine, request, {task.cancelled(), profile ? &computed->second : nullptr}, task);
+      const auto ask = [&task](const std::shared_ptr<HookCall>& call) { task.ask(call); };
+      computed->first = compute(*engine, request, {task.cancelled(), profile ? &computed->second : nullptr, ask}, task);
     };
     Result result = [computed, value_name](Napi::Env env) -> Napi::Value {
       const Js js{env};
@@ -120,28 +122,28 @@ Napi::Value ModelObject::compute(const Napi::CallbackInfo& info, Napi::Value lis
 }
 
 Napi::Value ModelObject::encode_text(const Napi::CallbackInfo& info) {
-  return compute(info, info.Env().Undefined(), "", read_text_request, "conditionings",
+  return compute(info, info.Env().Undefined(), "", info.Env().Undefined(), read_text_request, "conditionings",
                  [](Engine& engine, const TextRequest& request, const RunControl& control, Task&) {
                    return engine.encode_text(request, control);
                  });
 }
 
 Napi::Value ModelObject::sample(const Napi::CallbackInfo& info) {
-  return compute(info, info[1], "onStep", read_sample_request, "latent",
+  return compute(info, info[1], "onStep", info[2], read_sample_request, "latent",
                  [](Engine& engine, const SampleRequest& request, const RunControl& control, Task& task) {
                    return engine.sample(request, control, [&](const StepEvent& step) { task.report(step); });
                  });
 }
 
 Napi::Value ModelObject::decode(const Napi::CallbackInfo& info) {
-  return compute(info, info[1], "onImage", read_decode_request, "images",
+  return compute(info, info[1], "onImage", info.Env().Undefined(), read_decode_request, "images",
                  [](Engine& engine, const DecodeRequest& request, const RunControl& control, Task& task) {
                    return engine.decode(request, control, [&](int done) { task.report(ImageEvent{done}); });
                  });
 }
 
 Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
-  return compute(info, info.Env().Undefined(), "", read_encode_request, "moments",
+  return compute(info, info.Env().Undefined(), "", info.Env().Undefined(), read_encode_request, "moments",
                  [](Engine& engine, const std::vector<Picture>& pictures, const RunControl& control, Task&) {
                    return engine.encode(pictures, control);
                  });

@@ -32,11 +32,13 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   const Opened& opened() const;
   /// Queues what `prepare` makes of the arguments and returns its NativeJob, rejected at once where they are wrong.
+  /// `hook` answers what the task asks.
   template <typename Prepare>
-  Napi::Value job(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name, Prepare prepare);
+  Napi::Value job(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name, Napi::Value hook,
+                  Prepare prepare);
   /// A job of one engine call that may be profiled; resolves to {[value_name], profile}.
   template <typename Request, typename Compute>
-  Napi::Value compute(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name,
+  Napi::Value compute(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name, Napi::Value hook,
                       Request (*read)(Napi::Value, const ModelDescription&), const char* value_name, Compute compute);
   /// Tells V8 how much memory hangs on this object.
   void account(int64_t bytes);

@@ -53,6 +53,7 @@ void AddonState::drain() {
     const Napi::HandleScope scope(env_);
     const bool finished = place->task->finished();  // asked before the event is taken: see Task::take_event
     deliver(*place);
+    answer(*place);
     if (finished) settle(*place);
     place = finished ? calls_.erase(place) : std::next(place);
   }
@@ -69,6 +70,21 @@ void AddonState::deliver(Call& call) {
     call.thrown = error;
     call.worker->cancel(call.task);
   }
+}
+
+void AddonState::answer(Call& call) {
+  const std::shared_ptr<HookCall> question = call.task->take_question();
+  if (!question) return;
+  try {
+    if (call.hook.IsEmpty()) throw Error(ErrorCode::kInvalidArgument, "hooks are asked for, and there is no onHook to call");
+    if (!call.thrown) read_hook_reply(call.hook.Call({Js{env_}(*question)}), *question);
+  } catch (const Napi::Error& error) {
+    call.thrown = error;
+  } catch (const Error& error) {
+    call.thrown = js_error(env_, {error.code(), error.what()});
+  }
+  if (call.thrown) call.worker->cancel(call.task);
+  call.task->answer();
 }
 
 void AddonState::settle(Call& call) {

@@ -14,6 +14,7 @@ struct Call {
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference owner;           // keeps the model alive
   Napi::FunctionReference listener;      // may be empty
+  Napi::FunctionReference hook{};        // may be empty: then the task asks nothing
   std::optional<Napi::Error> thrown{};   // by the listener: cancels the call and becomes its error
 };
 
@@ -43,6 +44,7 @@ class AddonState {
 
   void drain();
   void deliver(Call& call);
+  void answer(Call& call);
   void settle(Call& call);
   void stop_workers() noexcept;
 

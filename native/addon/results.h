@@ -56,6 +56,11 @@ struct Js {
     if (e.preview) event.Set("preview", (*this)(*e.preview));
     return event;
   }
+  Napi::Value operator()(const HookCall& call) const {
+    return object({{"hook", (*this)(kHooks.at(static_cast<size_t>(call.hook)))}, {"step", (*this)(call.step)},
+                   {"evaluation", (*this)(call.evaluation)}, {"sigma", (*this)(call.sigma)},
+                   {"latents", (*this)(call.latents)}, {"hasUncond", (*this)(call.has_uncond)}});
+  }
   Napi::Value operator()(const ImageEvent& e) const { return (*this)(e.done); }
   Napi::Value operator()(const Event& event) const {
     return std::visit([this](const auto& e) { return (*this)(e); }, event);

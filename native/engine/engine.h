@@ -133,6 +133,9 @@ struct Moments {
   Latent mean, logvar;
 };
 
+/// A place in the sampling loop where somebody outside may look at latents and change them.
+enum class Hook { kExtraNoise, kCfgDenoiser, kCfgDenoised, kAfterCfg };
+
 struct SampleRequest {
   int64_t latent_width = 0, latent_height = 0;
   std::vector<uint64_t> seeds;
@@ -152,6 +155,7 @@ struct SampleRequest {
   std::vector<PromptPart> parts;
   std::vector<PromptStage> uncond;  // may be empty where is_guided() says that it is never evaluated
   int preview_every = 0;  // every n-th step's event carries a preview; 0: none does
+  std::vector<Hook> hooks = {};  // that RunControl::ask is to be called for
 
   /// With one part, and weight times scale exactly 1, the result is its prediction alone.
   bool is_guided() const {
@@ -193,10 +197,23 @@ struct Estimate {
   PartEstimate text, unet, vae;
 };
 
-/// Per call: a cancel flag read at least once an evaluation, and whether to time every op.
+/// What a hook is shown: copies, of which those that it replaces are marked.
+struct HookCall {
+  Hook hook = Hook::kExtraNoise;
+  int step = 0;            // steps that are complete
+  int64_t evaluation = 0;  // evaluations before this one
+  double sigma = 0;        // of samplers that walk timesteps sqrt((1 - ᾱ)/ᾱ)
+  std::vector<Latent> latents;  // one; kCfgDenoised: a branch for each prompt, then the unconditional one if has_uncond
+  bool has_uncond = false;
+  std::vector<bool> replaced = {};  // as many as latents
+};
+
+/// Per call: a cancel flag read at least once an evaluation, whether to time every op, and who answers hooks.
 struct RunControl {
   const std::atomic<bool>* cancel = nullptr;
   std::vector<OpProfile>* profile = nullptr;  // filled, one row per kind of op, when given
+  /// Returns when the call has been answered; throws kCancelled.
+  std::function<void(const std::shared_ptr<HookCall>&)> ask = {};
 };
 
 class Engine {

@@ -28,7 +28,7 @@ int64_t at_evaluation(const std::vector<PromptStage>& stages, int64_t evaluation
 
 GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control)
     : runner_(runner), request_(request), prediction_(config.prediction_type.value), control_(control),
-      trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
+      hooks_(request, control, runner.backend(), config.unet.in_channels), trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
       count_(images_ * request.latent_height * request.latent_width * config.unet.in_channels) {
   int64_t cond_tokens = 0;
   for (const PromptPart& part : request.parts) cond_tokens = std::max(cond_tokens, longest(request, part.stages));
@@ -37,9 +37,12 @@ GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, c
   const bool together = uncond_tokens == cond_tokens;
   first_.emplace(load(config, together ? 2 : 1, cond_tokens));
   if (guided && !together) uncond_.emplace(load(config, 1, uncond_tokens));
+  vectors_.emplace(runner.backend(), count_);
+  if (hooks_.wants(Hook::kCfgDenoiser)) hooked_x_ = vectors_->make();
+  if (hooks_.wants(Hook::kCfgDenoised)) branches_.resize(request.parts.size() + (guided ? 1 : 0));
+  for (Vec& branch : branches_) branch = vectors_->make();
   if (request.parts.size() == 1) return;
   if (together) further_.emplace(load(config, 1, cond_tokens));
-  vectors_.emplace(runner.backend(), count_);
   for (Vec* v : {&sum_, &uncond_prediction_, &part_prediction_}) *v = vectors_->make();
 }
 
@@ -50,21 +53,35 @@ GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t pro
 
 void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
   const double timestep = request_.whole_timesteps ? trained_.nearest(sigma) : trained_.timestep(sigma);
-  guide(out, {x, scalings(prediction_, sigma), static_cast<float>(timestep)});
+  guide(out, {x, scalings(prediction_, sigma), static_cast<float>(timestep), sigma});
 }
 
 void GuidedDenoiser::predict(VectorView out, VectorView x, double timestep) {
   // v becomes noise at the whole timestep, as in the webui.
-  guide(out, {x, noise_scalings(prediction_, trained_.point(std::floor(timestep))), static_cast<float>(timestep)});
+  const VpPoint at = trained_.point(timestep);
+  guide(out, {x, noise_scalings(prediction_, trained_.point(std::floor(timestep))), static_cast<float>(timestep), at.sigma / at.alpha});
 }
 
 void GuidedDenoiser::uncond(VectorView out) {
+  if (!branches_.empty()) {
+    const LincombTerm seen{1, vectors_->view(branches_.back())};
+    runner_.backend().lincomb(out, {&seen, 1});
+    return;
+  }
   const Scalings& s = last_->scalings;
   runner_.backend().guide(out, last_->x, last_uncond_, {}, static_cast<float>(s.c_skip), static_cast<float>(s.c_out), 1);
 }
 
-void GuidedDenoiser::guide(VectorView out, const Input& input) {
+HookCall GuidedDenoiser::moment(Hook hook, const Input& input) const { return {hook, step_, evaluations_, input.sigma, {}, request_.is_guided()}; }
+
+void GuidedDenoiser::guide(VectorView out, Input input) {
   throw_if_cancelled(control_.cancel);
+  if (hooks_.wants(Hook::kCfgDenoiser)) {
+    const VectorView copy = vectors_->view(hooked_x_);
+    const LincombTerm all{1, input.x};
+    runner_.backend().lincomb(copy, {&all, 1});
+    if (hooks_.show(moment(Hook::kCfgDenoiser, input), {copy})) input.x = copy;
+  }
   std::vector<int64_t> prompts{at_evaluation(request_.parts[0].stages, evaluations_)};
   VectorView uncond;
   if (request_.is_guided()) {
@@ -74,33 +91,66 @@ void GuidedDenoiser::guide(VectorView out, const Input& input) {
   }
   const VectorView network = evaluate(*first_, prompts, input), cond = network.slice(0, count_);
   if (prompts.size() == 2) uncond = network.slice(count_, count_);
-  const bool several = request_.parts.size() > 1;
-  const VectorView combined = several ? vectors_->view(sum_) : out;  // out may be x, which further parts need
-  runner_.backend().guide(combined, input.x, cond, uncond, static_cast<float>(input.scalings.c_skip),
-                          static_cast<float>(input.scalings.c_out), coefficient(0));
-  if (several) add_parts(out, input, uncond);
+  if (branches_.empty()) combine(out, input, cond, uncond);
+  else combine_shown(out, input, cond, uncond);
+  if (hooks_.wants(Hook::kAfterCfg)) hooks_.show(moment(Hook::kAfterCfg, input), {out});
   ++evaluations_;
   last_ = input;
   last_uncond_ = uncond;
 }
 
+void GuidedDenoiser::combine(VectorView out, const Input& input, VectorView cond, VectorView uncond) {
+  const bool several = request_.parts.size() > 1;
+  const VectorView combined = several ? vectors_->view(sum_) : out;  // out may be x, which further parts need
+  runner_.backend().guide(combined, input.x, cond, uncond, static_cast<float>(input.scalings.c_skip),
+                          static_cast<float>(input.scalings.c_out), coefficient(0));
+  if (several) add_parts(out, input, uncond);
+}
+
+void GuidedDenoiser::estimate(VectorView to, const Input& input, VectorView network) {
+  const LincombTerm terms[] = {{static_cast<float>(input.scalings.c_skip), input.x}, {static_cast<float>(input.scalings.c_out), network}};
+  runner_.backend().lincomb(to, terms);
+}
+
+void GuidedDenoiser::combine_shown(VectorView out, const Input& input, VectorView cond, VectorView uncond) {
+  std::vector<VectorView> branches;
+  for (const Vec branch : branches_) branches.push_back(vectors_->view(branch));
+  const size_t parts = request_.parts.size();
+  const bool guided = branches.size() > parts;
+  if (guided) estimate(branches[parts], input, uncond);
+  estimate(branches[0], input, cond);
+  for (size_t part = 1; part < parts; ++part) {
+    throw_if_cancelled(control_.cancel);
+    const int64_t prompt = at_evaluation(request_.parts[part].stages, evaluations_);
+    estimate(branches[part], input, evaluate(further_ ? *further_ : *first_, {prompt}, input));
+  }
+  hooks_.show(moment(Hook::kCfgDenoised, input), branches);
+  const LincombTerm start{1, branches[guided ? parts : 0]};
+  runner_.backend().lincomb(out, {&start, 1});
+  for (size_t part = 0; guided && part < parts; ++part) {
+    const LincombTerm difference[] = {{1, branches[part]}, {-1, branches[parts]}};
+    runner_.backend().lincomb(branches[part], difference);
+    const LincombTerm sum[] = {{1, out}, {coefficient(part), branches[part]}};
+    runner_.backend().lincomb(out, sum);
+  }
+}
+
 /// out = the sum so far, and for each further part fma(w·cfg, Dc - Du, sum).
 void GuidedDenoiser::add_parts(VectorView out, const Input& input, VectorView uncond) {
   Backend& backend = runner_.backend();
-  const auto c_skip = static_cast<float>(input.scalings.c_skip), c_out = static_cast<float>(input.scalings.c_out);
   const VectorView sum = vectors_->view(sum_), du = vectors_->view(uncond_prediction_), dc = vectors_->view(part_prediction_);
-  const auto combine = [&](VectorView to, LincombTerm first, LincombTerm second) {
+  const auto add = [&](VectorView to, LincombTerm first, LincombTerm second) {
     const LincombTerm terms[] = {first, second};
     backend.lincomb(to, terms);
   };
-  combine(du, {c_skip, input.x}, {c_out, uncond});
+  estimate(du, input, uncond);
   for (size_t part = 1; part < request_.parts.size(); ++part) {
     throw_if_cancelled(control_.cancel);
     const int64_t prompt = at_evaluation(request_.parts[part].stages, evaluations_);
     const VectorView network = evaluate(further_ ? *further_ : *first_, {prompt}, input);
-    combine(dc, {c_skip, input.x}, {c_out, network});
-    combine(dc, {1, dc}, {-1, du});
-    combine(sum, {1, sum}, {coefficient(part), dc});
+    estimate(dc, input, network);
+    add(dc, {1, dc}, {-1, du});
+    add(sum, {1, sum}, {coefficient(part), dc});
   }
   const LincombTerm all{1, sum};
   backend.lincomb(out, {&all, 1});

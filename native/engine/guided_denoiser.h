@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/model_runner.h"
+#include "engine/sample_hooks.h"
 #include "sampling/denoiser.h"
 #include "sampling/vectors.h"
 
@@ -38,9 +39,17 @@ class GuidedDenoiser {
     VectorView x;
     Scalings scalings;
     float timestep;
+    double sigma;
   };
 
-  void guide(VectorView out, const Input& input);
+  void guide(VectorView out, Input input);
+  /// The fused way: no branch is seen on its own.
+  void combine(VectorView out, const Input& input, VectorView cond, VectorView uncond);
+  /// The same bytes with every branch shown to the hook before they are combined.
+  void combine_shown(VectorView out, const Input& input, VectorView cond, VectorView uncond);
+  /// to = c_skip·x + c_out·network.
+  void estimate(VectorView to, const Input& input, VectorView network);
+  HookCall moment(Hook hook, const Input& input) const;
   Pass load(const ModelConfig& config, int64_t prompts, int64_t tokens);
   /// The network's output for these conditionings, one after the other.
   VectorView evaluate(Pass& pass, const std::vector<int64_t>& prompts, const Input& input);
@@ -52,14 +61,16 @@ class GuidedDenoiser {
   const SampleRequest& request_;
   PredictionType prediction_;
   RunControl control_;
+  SampleHooks hooks_;
   TrainedSigmas trained_;
   int64_t images_, count_, evaluations_ = 0;
   int step_ = 0;
   std::optional<Input> last_;
   VectorView last_uncond_;
   std::optional<Pass> first_, uncond_, further_;  // the first part (and uncond with it); uncond alone; parts alone
-  std::optional<Vectors> vectors_;                // of several parts
-  Vec sum_, uncond_prediction_, part_prediction_;
+  std::optional<Vectors> vectors_;                // of several parts, and of hooks
+  Vec sum_, uncond_prediction_, part_prediction_, hooked_x_;
+  std::vector<Vec> branches_;  // of kCfgDenoised: a prompt's each, then the unconditional one
 };
 
 }  // namespace sdgen

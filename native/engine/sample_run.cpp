@@ -47,6 +47,10 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   vectors.upload(x, noise.start());
   vectors.lincomb(x, {{start_scale(request, sampler.walk), x}});
 
+  if (const SampleHooks hooks(request, control, runner.backend(), channels); hooks.wants(Hook::kExtraNoise)) {
+    hooks.show({Hook::kExtraNoise, 0, 0, static_cast<double>(request.sigmas[0]), {}}, {vectors.view(x)});
+  }
+
   const auto fetch = [&](Vec v) {
     std::vector<float> nhwc(static_cast<size_t>(vectors.count()));
     vectors.download(v, nhwc.data());

@@ -53,6 +53,36 @@ std::optional<Event> Task::take_event() noexcept {
   return std::exchange(event_, std::nullopt);
 }
 
+void Task::ask(const std::shared_ptr<HookCall>& call) {
+  {
+    const std::lock_guard lock(mutex_);
+    question_ = call;
+    answered_ = false;
+  }
+  ring_();
+  std::unique_lock lock(mutex_);
+  answer_given_.wait(lock, [this] { return answered_ || cancelled_; });
+  question_ = nullptr;
+  if (!answered_) throw Error(ErrorCode::kCancelled, "cancelled");
+}
+
+std::shared_ptr<HookCall> Task::take_question() noexcept {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(question_, nullptr);
+}
+
+void Task::answer() noexcept {
+  const std::lock_guard lock(mutex_);
+  answered_ = true;
+  answer_given_.notify_one();
+}
+
+void Task::request_cancel() noexcept {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  answer_given_.notify_one();
+}
+
 void Task::run(std::unique_ptr<Engine>& engine) noexcept {
   try {
     work_(engine, *this);
@@ -93,7 +123,7 @@ void Worker::submit(const std::shared_ptr<Task>& task) {
 void Worker::cancel(const std::shared_ptr<Task>& task) {
   {
     const std::lock_guard lock(mutex_);
-    task->cancelled_ = true;
+    task->request_cancel();
     const auto place = std::find(waiting_.begin(), waiting_.end(), task);
     if (place == waiting_.end()) return;
     waiting_.erase(place);
@@ -110,7 +140,7 @@ void Worker::close(const std::shared_ptr<Task>& farewell) {
     if (farewell && gone_) farewell->finish(std::nullopt);
     if (farewell && !gone_) farewells_.push_back(farewell);
     closed_ = true;
-    if (running_) running_->cancelled_ = true;
+    if (running_) running_->request_cancel();
     refused.swap(waiting_);
     changed_.notify_one();
   }

@@ -46,6 +46,11 @@ class Task {
   void report(const Event& event) noexcept;
   /// JavaScript thread: the newest event, once. Ask finished() first: then no event can come after the last one.
   std::optional<Event> take_event() noexcept;
+  /// Worker: waits for the JavaScript thread's answer to the call. Throws kCancelled.
+  void ask(const std::shared_ptr<HookCall>& call);
+  /// JavaScript thread: the call that waits for an answer, once. The worker leaves it behind when the task is cancelled.
+  std::shared_ptr<HookCall> take_question() noexcept;
+  void answer() noexcept;
   bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
   /// Only once finished: why it failed, if it did.
   const std::optional<Failure>& failure() const noexcept { return failure_; }
@@ -54,12 +59,16 @@ class Task {
   friend class Worker;
   void run(std::unique_ptr<Engine>& engine) noexcept;
   void finish(std::optional<Failure> failure) noexcept;
+  void request_cancel() noexcept;
 
   Work work_;
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> finished_ = false;
   std::mutex mutex_;
+  std::condition_variable answer_given_;
   std::optional<Event> event_;          // guarded by mutex_
+  std::shared_ptr<HookCall> question_;  // guarded by mutex_
+  bool answered_ = false;               // guarded by mutex_
   std::optional<Failure> failure_;      // written before finished_
   std::function<void()> ring_;          // set by Worker::submit, before the worker sees the task
 };

@@ -6,6 +6,8 @@ import type {
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
+  HookCall,
+  HookReply,
   Latent,
   LoadEvent,
   ModelDescription,
@@ -29,6 +31,8 @@ export interface LoadOptions extends CallOptions {
 }
 export interface SampleOptions extends CallOptions {
   readonly onStep?: ((event: StepEvent) => void) | undefined;
+  /** Answers the hooks that the request names; the sampler waits for it. */
+  readonly onHook?: ((call: HookCall) => HookReply) | undefined;
 }
 export interface DecodeOptions extends CallOptions {
   /** Gets the number of images done. */
@@ -135,9 +139,9 @@ export class Model {
   /** Noise to final latents, one image a seed. */
   sample(
     request: SampleRequest,
-    { signal, onStep }: SampleOptions = {},
+    { signal, onStep, onHook }: SampleOptions = {},
   ): Promise<{ latent: Latent; profile: OpProfile[] }> {
-    return new Call(signal, onStep).run((onEvent) => this.#native.sample(request, onEvent));
+    return new Call(signal, onStep).run((onEvent) => this.#native.sample(request, onEvent, onHook));
   }
 
   /** Latents to pictures, one by one. */

@@ -203,6 +203,8 @@ export interface SampleRequest {
   /** Every n-th step's event carries a preview; 0 or absent: none does. */
   readonly previewEvery?: number;
   readonly profile?: boolean;
+  /** Places where the loop waits for `onHook`. */
+  readonly hooks?: readonly HookKind[];
 }
 
 export interface StepEvent {
@@ -218,6 +220,23 @@ export interface StepEvent {
    */
   readonly preview?: Latent;
 }
+
+/** What a hook in the sampling loop is shown; the latents are copies. */
+export interface HookCall {
+  readonly hook: HookKind;
+  /** Steps that are complete. */
+  readonly step: number;
+  /** Model evaluations before this one. */
+  readonly evaluation: number;
+  /** Of samplers that walk timesteps sqrt((1 - ᾱ)/ᾱ). */
+  readonly sigma: number;
+  /** One; of cfg_denoised a branch for each prompt part, and the unconditional one last where `hasUncond`. */
+  readonly latents: readonly Latent[];
+  readonly hasUncond: boolean;
+}
+export type HookKind = 'extra_noise' | 'cfg_denoiser' | 'cfg_denoised' | 'after_cfg';
+/** For each latent what takes its place; without any nothing changes. */
+export type HookReply = readonly (Float32Array | undefined)[] | undefined;
 
 export interface LoadEvent {
   readonly loadedBytes: number;
@@ -329,6 +348,7 @@ export interface NativeModel {
   sample(
     request: SampleRequest,
     onStep?: (event: StepEvent) => void,
+    onHook?: (call: HookCall) => HookReply,
   ): NativeJob<{ latent: Latent; profile: OpProfile[] }>;
   /** Images are decoded one by one. */
   decode(
