@@ -1,6 +1,6 @@
 import { findCheckpoint } from '../checkpoints/find.js';
+import type { BenchOptions } from '../native/bench-types.js';
 import { loadAddon } from '../native/load.js';
-import type { BenchOptions } from '../native/types.js';
 import { benchSchema } from '../request/bench.js';
 import { parseWith } from '../request/describe.js';
 import { FailureError, UsageError } from '../request/errors.js';

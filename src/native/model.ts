@@ -1,4 +1,5 @@
 import { NativeError, toNativeError } from './errors.js';
+import type { HookCall, HookReply } from './hook-types.js';
 import type {
   Conditioning,
   DecodeRequest,
@@ -6,8 +7,6 @@ import type {
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
-  HookCall,
-  HookReply,
   Latent,
   LoadEvent,
   ModelDescription,

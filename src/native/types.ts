@@ -3,6 +3,12 @@
  * thread and one queue per model. Latents cross as NCHW float32, pictures as interleaved RGB8.
  */
 
+import type { BenchOptions, BenchReport } from './bench-types.js';
+import type { HookCall, HookKind, HookReply } from './hook-types.js';
+import type { Latent } from './latent.js';
+
+export type { Latent } from './latent.js';
+
 export type DeviceName = 'reference' | 'cpu' | 'cuda';
 export type Precision = 'fp32' | 'bf16' | 'fp16';
 export type PredictionType = 'epsilon' | 'v_prediction';
@@ -221,23 +227,6 @@ export interface StepEvent {
   readonly preview?: Latent;
 }
 
-/** What a hook in the sampling loop is shown; the latents are copies. */
-export interface HookCall {
-  readonly hook: HookKind;
-  /** Steps that are complete. */
-  readonly step: number;
-  /** Model evaluations before this one. */
-  readonly evaluation: number;
-  /** Of samplers that walk timesteps sqrt((1 - ᾱ)/ᾱ). */
-  readonly sigma: number;
-  /** One; of cfg_denoised a branch for each prompt part, and the unconditional one last where `hasUncond`. */
-  readonly latents: readonly Latent[];
-  readonly hasUncond: boolean;
-}
-export type HookKind = 'extra_noise' | 'cfg_denoiser' | 'cfg_denoised' | 'after_cfg';
-/** For each latent what takes its place; without any nothing changes. */
-export type HookReply = readonly (Float32Array | undefined)[] | undefined;
-
 export interface LoadEvent {
   readonly loadedBytes: number;
   readonly totalBytes: number;
@@ -251,15 +240,6 @@ export interface OpProfile {
   readonly seconds: number;
   readonly flops: number;
   readonly bytes: number;
-}
-
-export interface Latent {
-  /** [batch, channels, height, width]. */
-  readonly data: Float32Array;
-  readonly batch: number;
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
 }
 
 /** Decoding in squares of `tile` latent cells that overlap by `overlap` or more. */
@@ -359,29 +339,6 @@ export interface NativeModel {
   encode(request: EncodeRequest): NativeJob<{ moments: Moments; profile: OpProfile[] }>;
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent; resolves when the worker is gone. */
   close(): Promise<void>;
-}
-
-/** What `bench` measures; sizes are pixels, an absent list means all. */
-export interface BenchOptions {
-  readonly arch: string;
-  /** A checkpoint whose dimensions are taken instead; none of its weights is read. */
-  readonly model?: string;
-  readonly parts?: readonly string[];
-  readonly precisions?: readonly string[];
-  readonly width: number;
-  readonly height: number;
-  readonly batch: number;
-  readonly device: string;
-  /** 0: one per physical core. */
-  readonly threads: number;
-  readonly repeat: number;
-  readonly opShapes: boolean;
-}
-
-/** The same report for people and for programs. */
-export interface BenchReport {
-  readonly text: string;
-  readonly json: string;
 }
 
 export interface NativeAddon {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { BenchOptions } from '../../src/native/bench-types.js';
 import { NativeError } from '../../src/native/errors.js';
 import type {
-  BenchOptions,
   Capabilities,
   Conditioning,
   EncodeTextRequest,
