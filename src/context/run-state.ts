@@ -1,3 +1,5 @@
+import type { EarlyEnd } from './early-end.js';
+
 /** `prepare`: nothing is computed yet; `finalize` always comes, whatever the outcome. */
 export type RunPhase = 'prepare' | 'execute' | 'finalize' | 'ended';
 export type RunOutcome = 'done' | 'cancelled' | 'failed';
@@ -24,13 +26,16 @@ export interface RunStateView {
 /** The only mutable part of a run. The runner writes it; `interrupt` may come from anywhere. */
 export class RunState {
   readonly id: string;
+  /** Set where the run may be asked to end early and keep what it has. */
+  readonly earlyEnd: EarlyEnd | undefined;
   readonly #controller = new AbortController();
   readonly #detach: () => void;
   #view: RunStateView;
 
   /** @param signal interrupts the run when it aborts; an already aborted one counts. */
-  constructor(id: string, signal?: AbortSignal) {
+  constructor(id: string, signal?: AbortSignal, earlyEnd?: EarlyEnd) {
     this.id = id;
+    this.earlyEnd = earlyEnd;
     this.#view = {
       id,
       phase: 'prepare',
@@ -71,6 +76,7 @@ export class RunState {
   }
 
   beginBatch(batch: number): void {
+    this.earlyEnd?.beginBatch();
     this.#update({ batch, step: 0, sigma: 0, evaluations: 0 });
   }
 

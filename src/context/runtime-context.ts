@@ -46,6 +46,8 @@ export interface OpenModel {
   readonly loaded: boolean;
   /** One load for all who ask; `onProgress` gets the share read, 0 … 1. */
   load(signal?: AbortSignal, onProgress?: (share: number) => void): Promise<void>;
+  /** Tells that this user is done: a provider may close what nobody uses. */
+  release?(): void;
 }
 
 /** All that a run is given: made once, frozen, passed as an argument. Only `state` changes. */

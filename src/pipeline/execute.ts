@@ -4,6 +4,7 @@ import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent, OpProfile, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
+import { sampleUntilEnd } from './early-end.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
 
 /** One finished picture: RGB8, row-major. */
@@ -103,7 +104,8 @@ async function sample(
 ): Promise<Latent> {
   const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = plan.sampler;
   const { state, model } = context;
-  const { latent, profile } = await model.engine.sample(
+  const { latent, profile } = await sampleUntilEnd(
+    model.engine,
     {
       latentWidth: plan.latentWidth,
       latentHeight: plan.latentHeight,
@@ -126,6 +128,7 @@ async function sample(
         hooks.onStep(event.preview);
       },
     },
+    state.earlyEnd,
   );
   hooks.onProfile?.(profile);
   return latent;
@@ -177,6 +180,7 @@ async function decode(
 /**
  * Computes a plan on a context's model: text once, then noise → sample → decode batch by batch. Yields each batch's
  * pictures; stopping the iteration stops the run between batches, the state's signal within one model evaluation.
+ * An early end, where the state allows one, gives what there is.
  * @throws what the engine throws: E_CANCELLED, E_NON_FINITE (naming the part), E_OUT_OF_MEMORY …
  */
 export async function* executePlan(
@@ -190,6 +194,7 @@ export async function* executePlan(
   const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();
+    if (state.earlyEnd?.interrupted) return;
     state.beginBatch(index + 1);
     const latent = await hooks.time('sample', () => sample(index, prompts, plan, context, hooks));
     yield await hooks.time('decode', () => decode(seeds, latent, plan, context, hooks));

@@ -70,13 +70,23 @@ export function formatBytes(bytes: number): string {
   return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }
 
+/** What is still to be allocated, in bytes. */
+function missingBytes(need: MemoryNeed): number {
+  return Math.max(0, need.engineBytes - need.loadedBytes) + need.pictureBytes;
+}
+
+/** Whether a run fits; what is not known fits. */
+export function hasRoom(need: MemoryNeed, available: number | undefined): boolean {
+  return available === undefined || missingBytes(need) <= available;
+}
+
 /**
  * Refuses a run that cannot fit, before anything of it is allocated.
  * @throws FailureError E_OUT_OF_MEMORY with what is needed, what there is and what to do
  */
 export function requireMemory(need: MemoryNeed, available: number | undefined): void {
-  const bytes = Math.max(0, need.engineBytes - need.loadedBytes) + need.pictureBytes;
-  if (available === undefined || bytes <= available) return;
+  if (available === undefined || hasRoom(need, available)) return;
+  const bytes = missingBytes(need);
   throw new FailureError(
     'E_OUT_OF_MEMORY',
     `this needs ${formatBytes(bytes)} of memory and ${formatBytes(available)} is available: ` +

@@ -22,6 +22,10 @@ export interface ModelProvider {
    * @throws FailureError when there is none or it is not a checkpoint we can run
    */
   getModel(request: ModelRequest, signal?: AbortSignal): Promise<OpenModel>;
+  /** Closes models that nobody uses, the longest unused first, until `fits` says that there is room. */
+  makeRoom?(fits: () => Promise<boolean>): Promise<void>;
+  /** Closes models: those in use when their users are done. */
+  unload?(): Promise<void>;
   /** Closes every model; runs under way are cancelled. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -30,6 +34,8 @@ export interface ProviderOptions {
   /** Folder where content hashes are remembered. */
   readonly cacheFolder?: string | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Models whose weights stay in memory while nobody uses them; without a number all do. */
+  readonly keepModels?: number | undefined;
   /** The engine; the package's own addon unless told otherwise. */
   readonly addon?: (() => Promise<NativeAddon>) | undefined;
 }
@@ -39,10 +45,17 @@ class SharedEngine {
   readonly #listeners = new Set<(share: number) => void>();
   #load: SharedTask<void> | undefined;
   loaded = false;
+  /** Who was given it and has not released it. */
+  users = 0;
+  closed = false;
+  /** To be closed when its last user is done. */
+  unwanted = false;
 
+  /** @param beforeLoad what is to be done before weights are read */
   constructor(
     readonly sha256: string,
     readonly engine: Model,
+    readonly beforeLoad: () => Promise<void>,
   ) {}
 
   async load(signal?: AbortSignal, onProgress?: (share: number) => void): Promise<void> {
@@ -61,7 +74,8 @@ class SharedEngine {
     }
   }
 
-  #read(signal: AbortSignal): Promise<void> {
+  async #read(signal: AbortSignal): Promise<void> {
+    await this.beforeLoad();
     return this.engine.load({
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => {
@@ -75,6 +89,7 @@ class SharedEngine {
 /** A file by the name it was asked for. */
 class NamedModel implements OpenModel {
   readonly #shared: SharedEngine;
+  #onRelease: (() => void) | undefined;
   readonly sha256: string;
   readonly engine: Model;
   readonly description: OpenModel['description'];
@@ -84,7 +99,9 @@ class NamedModel implements OpenModel {
     readonly path: string,
     shared: SharedEngine,
     readonly vae: OpenModel['vae'],
+    onRelease: () => void,
   ) {
+    this.#onRelease = onRelease;
     this.#shared = shared;
     this.sha256 = shared.sha256;
     this.engine = shared.engine;
@@ -98,13 +115,21 @@ class NamedModel implements OpenModel {
   load(signal?: AbortSignal, onProgress?: (share: number) => void): Promise<void> {
     return this.#shared.load(signal, onProgress);
   }
+
+  release(): void {
+    this.#onRelease?.();
+    this.#onRelease = undefined;
+  }
 }
 
-/** Keeps models open, one for each content, device, precision and thread count. */
+/** Keeps models open, one for each content, device, precision and thread count. A user of a model releases it when done. */
 export class CachedModelProvider implements ModelProvider {
   readonly #options: ProviderOptions;
   #addon: Promise<NativeAddon> | undefined;
   readonly #opening = new Map<string, SharedTask<SharedEngine>>();
+  /** What an opening came to. */
+  readonly #opened = new WeakMap<SharedTask<SharedEngine>, SharedEngine>();
+  /** By content and variant; the one that was used last stands last. */
   readonly #models = new Map<string, SharedEngine>();
   #disposed = false;
 
@@ -135,13 +160,28 @@ export class CachedModelProvider implements ModelProvider {
       overrides,
     };
     const key = JSON.stringify([path, file.bytes, file.modified.getTime(), vae?.sha256, variantOf(open)]);
+    const shared = await this.#join(key, open, signal);
+    return new NamedModel(file.name, path, shared, vae, () => this.#release(shared));
+  }
+
+  /** The engine of an opening that others may wait for too, with one more user. */
+  async #join(key: string, open: OpenOptions, signal?: AbortSignal): Promise<SharedEngine> {
     let task = this.#opening.get(key);
     if (task === undefined || task.abandoned) {
-      task = new SharedTask((shared) => this.#open(open, shared));
+      const begun: SharedTask<SharedEngine> = new SharedTask(async (shared) => {
+        const engine = await this.#open(open, shared);
+        this.#opened.set(begun, engine);
+        return engine;
+      });
+      task = begun;
       this.#opening.set(key, task);
     }
     try {
-      return new NamedModel(file.name, path, await task.join(signal), vae);
+      const engine = await task.join(signal);
+      // Nobody used it for a moment, and it was closed in that.
+      if (engine.closed && !this.#disposed) return await this.#join(key, open, signal);
+      this.#take(engine);
+      return engine;
     } catch (error) {
       const over = signal?.aborted !== true || task.abandoned;
       if (over && this.#opening.get(key) === task) this.#opening.delete(key);
@@ -164,6 +204,55 @@ export class CachedModelProvider implements ModelProvider {
     await Promise.all(models.map((model) => model.engine.close()));
   }
 
+  async makeRoom(fits: () => Promise<boolean>): Promise<void> {
+    for (const model of [...this.#models.values()]) {
+      if (model.users > 0 || !model.loaded) continue;
+      if (await fits()) return;
+      await this.#close(model);
+    }
+  }
+
+  async unload(): Promise<void> {
+    for (const model of [...this.#models.values()]) {
+      model.unwanted = true;
+      if (model.users === 0) await this.#close(model);
+    }
+  }
+
+  #take(model: SharedEngine): void {
+    model.users += 1;
+    model.unwanted = false;
+    for (const [key, known] of this.#models) {
+      if (known !== model) continue;
+      this.#models.delete(key);
+      this.#models.set(key, model);
+      return;
+    }
+  }
+
+  #release(model: SharedEngine): void {
+    model.users -= 1;
+    const settled = model.unwanted && model.users === 0 ? this.#close(model) : this.#limit(0);
+    settled.catch((error: unknown) => this.#options.onWarning?.(`cannot close a model: ${String(error)}`));
+  }
+
+  /** Closes unused models, the longest unused first, so that with `more` to come no more than wanted are loaded. */
+  async #limit(more: number): Promise<void> {
+    const { keepModels } = this.#options;
+    if (keepModels === undefined) return;
+    const loaded = [...this.#models.values()].filter((model) => model.loaded);
+    const unused = loaded.filter((model) => model.users === 0);
+    const excess = loaded.length + more - Math.max(keepModels, more);
+    for (const model of unused.slice(0, Math.max(0, excess))) await this.#close(model);
+  }
+
+  async #close(model: SharedEngine): Promise<void> {
+    for (const [key, known] of this.#models) if (known === model) this.#models.delete(key);
+    for (const [key, task] of this.#opening) if (this.#opened.get(task) === model) this.#opening.delete(key);
+    model.closed = true;
+    await model.engine.close();
+  }
+
   #engine(): Promise<NativeAddon> {
     this.#addon ??= (this.#options.addon ?? loadAddon)();
     return this.#addon;
@@ -182,7 +271,7 @@ export class CachedModelProvider implements ModelProvider {
         return same;
       }
       if (this.#disposed) throw new FailureError('E_CLOSED', 'the model provider is closed');
-      const model = new SharedEngine(sha256, engine);
+      const model: SharedEngine = new SharedEngine(sha256, engine, () => this.#limit(1));
       this.#models.set(key, model);
       return model;
     } catch (error) {

@@ -22,5 +22,7 @@ export async function openModel(
   const { metadata } = opened.model.description;
   const isSettled = options.precision !== 'auto' || opened.device.precision === 'fp32';
   // Opening reads the header alone, so that the first choice costs no weights.
-  return isSettled || !asksForFp32(metadata, opened.model.path) ? opened : open('fp32');
+  if (isSettled || !asksForFp32(metadata, opened.model.path)) return opened;
+  opened.model.release?.();
+  return open('fp32');
 }

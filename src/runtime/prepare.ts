@@ -1,7 +1,13 @@
 import { modelDefaults } from '../checkpoints/defaults.js';
-import { derive, type OptionStore } from '../context/options.js';
+import { derive, type OptionStore, type OptionsSnapshot } from '../context/options.js';
 import type { RunState } from '../context/run-state.js';
-import { type CommandOptions, createContext, type OpenModel, type RuntimeContext } from '../context/runtime-context.js';
+import {
+  type CommandOptions,
+  createContext,
+  type OpenModel,
+  type ResolvedDevice,
+  type RuntimeContext,
+} from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
 import { chunkCount, type GenerationPlan, hashPlan, imageCount, textBytes } from '../pipeline/plan.js';
@@ -106,6 +112,16 @@ function estimateRun(
   return { estimate, memory };
 }
 
+/** A run whose model is open. */
+interface OpenedRun extends PrepareInput {
+  /** The request's fields as they were given. */
+  readonly asked: unknown;
+  readonly texts: ReturnType<typeof expandPrompts>;
+  readonly options: OptionsSnapshot;
+  readonly device: ResolvedDevice;
+  readonly model: OpenModel;
+}
+
 /**
  * validate → override options → snapshot → model → seeds → context → plan. Reads a checkpoint's header, no weight.
  * @throws UsageError, FailureError, or what the provider throws
@@ -122,6 +138,17 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   onStage('snapshot');
   onStage('model');
   const { device, model } = await openModel(commandOptions, parts.provider, state.signal);
+  try {
+    return await planRun({ ...run, asked: given, texts, options, device, model }, parts);
+  } catch (error) {
+    model.release?.();
+    throw error;
+  }
+}
+
+/** seeds → context → plan, on an open model. */
+async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun> {
+  const { commandOptions, state, naming, onStage, asked: given, texts, options, device, model } = run;
   const defaults = modelDefaults(model.description.metadata, model.path);
   const { prompt, negativePrompt } = texts;
   const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { EarlyEnd } from '../context/early-end.js';
 import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
 import type { CommandOptions, OpenModel } from '../context/runtime-context.js';
@@ -11,12 +12,13 @@ import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describePicture, finalizeRun, type GenerationResult } from './finalize.js';
-import { availableMemory, requireMemory } from './memory.js';
+import { availableMemory, hasRoom, requireMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
 import type { PictureSink } from './picture-sink.js';
 import { type PreparedRun, prepareRun, type Stage } from './prepare.js';
 import { ProfileSum } from './profile.js';
+import type { Place } from './queue.js';
 import { Tokenizers } from './tokenizers.js';
 
 export type RunEvent =
@@ -39,6 +41,12 @@ export interface RunSettings {
   /** Whether every op is timed. */
   readonly profile?: boolean | undefined;
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Lets the run end early and keep what it has. */
+  readonly earlyEnd?: EarlyEnd | undefined;
+  /** A place in a queue: the run computes when its turn comes, and leaves when it has computed. */
+  readonly place?: Place | undefined;
+  /** The run's id; a random one unless told otherwise. */
+  readonly id?: string | undefined;
   /** How error messages name a request's fields. */
   readonly naming?: FieldNaming | undefined;
 }
@@ -110,10 +118,14 @@ export class ProcessingRunner {
     };
     try {
       prepared = await this.#prepare(run);
+      await settings.place?.turn(state.signal);
       await this.#admit(prepared, settings);
       images = await this.#execute(run, prepared);
     } catch (error) {
       fail(error);
+    } finally {
+      settings.place?.leave();
+      prepared?.context.model.release?.();
     }
     let result: GenerationResult | undefined;
     try {
@@ -129,10 +141,13 @@ export class ProcessingRunner {
   }
 
   #begin(input: unknown, settings: RunSettings): Run {
+    const { id = randomUUID(), signal, place, earlyEnd } = settings;
+    const signals = [signal, place?.signal].filter((one) => one !== undefined);
+    const either = signals.length < 2 ? signals[0] : AbortSignal.any(signals);
     return {
       input,
       settings,
-      state: new RunState(randomUUID(), settings.signal),
+      state: new RunState(id, either, earlyEnd),
       metrics: new Metrics(this.#parts.now),
       profile: settings.profile === true ? new ProfileSum() : undefined,
     };
@@ -159,7 +174,12 @@ export class ProcessingRunner {
     if (settings.sink !== undefined)
       requireEncodable(request.format, sheet ?? plan, describePicture(plan, { index: 0, seed: seeds[0] ?? 0 }));
     await settings.sink?.check({ seeds, grid: request.grid, format: request.format });
-    requireMemory(prepared.memory, await (this.#parts.availableMemory ?? availableMemory)());
+    const { model } = prepared.context;
+    // Another run may have loaded the model since this one was prepared.
+    const memory = { ...prepared.memory, loadedBytes: model.loaded ? prepared.estimate.weightBytes : 0 };
+    const available = this.#parts.availableMemory ?? availableMemory;
+    await this.#parts.provider.makeRoom?.(async () => hasRoom(memory, await available()));
+    requireMemory(memory, await available());
   }
 
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {
