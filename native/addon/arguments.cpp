@@ -362,9 +362,9 @@ bench::Options read_bench_options(Napi::Value value) {
   return read;
 }
 
-bool read_profile(Napi::Value request) {
-  const Argument profile = Argument(request, "")["profile"];
-  return profile.given() && profile.boolean();
+bool read_switch(Napi::Value request, const char* name) {
+  const Argument value = Argument(request, "")[name];
+  return value.given() && value.boolean();
 }
 
 Napi::Function read_listener(Napi::Value value, const char* name) {

@@ -25,8 +25,8 @@ DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& mod
 bench::Options read_bench_options(Napi::Value value);
 /// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.
 void read_hook_reply(Napi::Value reply, HookCall& call);
-/// The optional `profile` of a request.
-bool read_profile(Napi::Value request);
+/// An optional switch of a request: `profile`, `trail`.
+bool read_switch(Napi::Value request, const char* name);
 /// An optional listener: an empty function when it is undefined.
 Napi::Function read_listener(Napi::Value value, const char* name);
 

@@ -107,15 +107,23 @@ Napi::Value ModelObject::compute(const Napi::CallbackInfo& info, Napi::Value lis
                                  Compute compute) {
   return job(info, listener, listener_name, hook, [&](const ModelDescription& model) {
     using Value = std::invoke_result_t<Compute, Engine&, const Request&, const RunControl&, Task&>;
-    const auto computed = std::make_shared<std::pair<Value, std::vector<OpProfile>>>();
-    Task::Work work = [request = read(info[0], model), profile = read_profile(info[0]), computed, compute](
-                          std::unique_ptr<Engine>& engine, Task& task) {
-      const auto ask = [&task](const std::shared_ptr<HookCall>& call) { task.ask(call); };
-      computed->first = compute(*engine, request, {task.cancelled(), profile ? &computed->second : nullptr, ask}, task);
+    struct Computed {
+      Value value;
+      std::vector<OpProfile> profile;
+      std::vector<TrailPoint> trail;
     };
-    Result result = [computed, value_name](Napi::Env env) -> Napi::Value {
+    const auto computed = std::make_shared<Computed>();
+    const bool profile = read_switch(info[0], "profile"), trail = read_switch(info[0], "trail");
+    Task::Work work = [request = read(info[0], model), profile, trail, computed, compute](std::unique_ptr<Engine>& engine, Task& task) {
+      const auto ask = [&task](const std::shared_ptr<HookCall>& call) { task.ask(call); };
+      const RunControl control{task.cancelled(), profile ? &computed->profile : nullptr, trail ? &computed->trail : nullptr, ask};
+      computed->value = compute(*engine, request, control, task);
+    };
+    Result result = [computed, value_name, trail](Napi::Env env) -> Napi::Value {
       const Js js{env};
-      return js.object({{value_name, js(computed->first)}, {"profile", js(computed->second)}});
+      Napi::Object made = js.object({{value_name, js(computed->value)}, {"profile", js(computed->profile)}});
+      if (trail) made.Set("trail", js(computed->trail));
+      return made;
     };
     return std::pair(std::move(work), std::move(result));
   });

@@ -1,7 +1,9 @@
 #pragma once
 // What the engine gives, as plain JavaScript values.
 #include <algorithm>
+#include <iomanip>
 #include <initializer_list>
+#include <sstream>
 #include <utility>
 
 #include "addon/arguments.h"
@@ -68,6 +70,15 @@ struct Js {
   Napi::Value operator()(const OpProfile& row) const {
     return object({{"part", (*this)(row.part)}, {"op", (*this)(row.op)}, {"calls", (*this)(row.calls)},
                    {"seconds", (*this)(row.seconds)}, {"flops", (*this)(row.flops)}, {"bytes", (*this)(row.bytes)}});
+  }
+  Napi::Value operator()(const TrailPoint& point) const {
+    std::vector<std::string> hashes;
+    for (const uint64_t hash : point.hashes) {
+      std::ostringstream digits;
+      digits << std::hex << std::setw(16) << std::setfill('0') << hash;
+      hashes.push_back(digits.str());
+    }
+    return object({{"step", (*this)(point.step)}, {"hashes", (*this)(hashes)}});
   }
   Napi::Value operator()(const Conditioning& c) const {
     return object({{"data", (*this)(c.data)}, {"tokens", (*this)(c.tokens)}, {"width", (*this)(c.width)}});

@@ -208,10 +208,17 @@ struct HookCall {
   std::vector<bool> replaced = {};  // as many as latents
 };
 
+/// Where a batch's latents stand: the hash of each image's, as docs/numerics.md defines it.
+struct TrailPoint {
+  int step = 0;  // steps complete; 0: the start
+  std::vector<uint64_t> hashes;
+};
+
 /// Per call: a cancel flag read at least once an evaluation, whether to time every op, and who answers hooks.
 struct RunControl {
   const std::atomic<bool>* cancel = nullptr;
   std::vector<OpProfile>* profile = nullptr;  // filled, one row per kind of op, when given
+  std::vector<TrailPoint>* trail = nullptr;   // filled by sample() when given: the start, then each step that is reported
   /// Returns when the call has been answered; throws kCancelled.
   std::function<void(const std::shared_ptr<HookCall>&)> ask = {};
 };

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/fp_environment.h"
+#include "base/xxh64.h"
 #include "engine/guided_denoiser.h"
 #include "engine/layout.h"
 #include "sampling/batch_noise.h"
@@ -20,6 +21,13 @@ std::pair<double, double> noisy_interval(const std::vector<float>& sigmas) {
     high = std::max(high, sigma);
   }
   return {static_cast<double>(low), static_cast<double>(high)};
+}
+
+std::vector<uint64_t> hash_images(const Latent& latents) {
+  std::vector<uint64_t> hashes;
+  const auto each = static_cast<size_t>(latents.channels * latents.height * latents.width);
+  for (size_t at = 0; at < latents.data.size(); at += each) hashes.push_back(xxh64(&latents.data[at], each * sizeof(float)));
+  return hashes;
 }
 
 /// What the start's noise is multiplied by.
@@ -86,16 +94,21 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
     done = step;
     if (preview) shown = done;
     denoiser.at_step(done);
+    // After the last step x is fetched for the result: hashed there.
+    if (control.trail && done < of) control.trail->push_back({done, hash_images(fetch(x))});
     if (on_step) on_step({done, of, denoiser.evaluations(), static_cast<float>(sigma), std::move(preview)});
     preview.reset();
   };
+  if (control.trail) control.trail->push_back({0, hash_images(fetch(x))});
   sampler.run(run);
   // The last step's result meets no further evaluation that would notice.
   if (!runner.backend().all_finite(vectors.view(x))) {
     throw Error(ErrorCode::kNonFinite, "the sampler '" + request.sampler +
                                            "' ended in a value that is not a finite number; a smaller cfgScale may help");
   }
-  return fetch(x);
+  Latent result = fetch(x);
+  if (control.trail) control.trail->push_back({done, hash_images(result)});
+  return result;
 }
 
 }  // namespace sdgen

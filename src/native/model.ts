@@ -7,7 +7,6 @@ import type {
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
-  Latent,
   LoadEvent,
   ModelDescription,
   Moments,
@@ -16,6 +15,7 @@ import type {
   NativeModel,
   OpenOptions,
   OpProfile,
+  Sampled,
   SampleRequest,
   StepEvent,
   VaeImage,
@@ -136,10 +136,7 @@ export class Model {
   }
 
   /** Noise to final latents, one image a seed. */
-  sample(
-    request: SampleRequest,
-    { signal, onStep, onHook }: SampleOptions = {},
-  ): Promise<{ latent: Latent; profile: OpProfile[] }> {
+  sample(request: SampleRequest, { signal, onStep, onHook }: SampleOptions = {}): Promise<Sampled> {
     return new Call(signal, onStep).run((onEvent) => this.#native.sample(request, onEvent, onHook));
   }
 

@@ -209,8 +209,25 @@ export interface SampleRequest {
   /** Every n-th step's event carries a preview; 0 or absent: none does. */
   readonly previewEvery?: number;
   readonly profile?: boolean;
+  /** Whether the result has a trail. */
+  readonly trail?: boolean;
   /** Places where the loop waits for `onHook`. */
   readonly hooks?: readonly HookKind[];
+}
+
+/** Where a batch's latents stand; never of fewer steps because a listener is slow. */
+export interface TrailPoint {
+  /** Steps completed; 0 is the start. */
+  readonly step: number;
+  /** Of each image's latent [channels, height, width] the XXH64 of its float32 bytes: 16 hexadecimal digits. */
+  readonly hashes: readonly string[];
+}
+
+export interface Sampled {
+  readonly latent: Latent;
+  /** The start and every step that is reported; only where it was asked for. */
+  readonly trail?: readonly TrailPoint[];
+  readonly profile: OpProfile[];
 }
 
 export interface StepEvent {
@@ -329,7 +346,7 @@ export interface NativeModel {
     request: SampleRequest,
     onStep?: (event: StepEvent) => void,
     onHook?: (call: HookCall) => HookReply,
-  ): NativeJob<{ latent: Latent; profile: OpProfile[] }>;
+  ): NativeJob<Sampled>;
   /** Images are decoded one by one. */
   decode(
     request: DecodeRequest,

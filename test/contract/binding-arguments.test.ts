@@ -149,6 +149,7 @@ const SAMPLE: [field: string, value: unknown][] = [
   ['previewEvery', -1],
   ['previewEvery', 0.5],
   ['profile', 0],
+  ['trail', 1],
 ];
 
 const DECODE: [field: string, value: unknown][] = [
@@ -192,6 +193,7 @@ describe('a wrong argument is refused by its name', () => {
       laterSeeds: [...base.seeds],
       previewEvery: 0,
       profile: false,
+      trail: false,
     };
     await expectRefusal(() => model.sample(having(request, field, value)).promise, field);
   });

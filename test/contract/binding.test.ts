@@ -181,6 +181,22 @@ describe('the calls', () => {
     await own.close();
   });
 
+  it('tell the whole trail when asked, however slow the listener is', async () => {
+    const request = sampleRequest(description, 40, [3, 9]);
+    const slow = (): void => {
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+    };
+    const { trail = [], latent } = await model.sample({ ...request, trail: true }, slow).promise;
+    expect(trail.map(({ step }) => step)).toEqual(Array.from({ length: 41 }, (_, step) => step));
+    expect(
+      trail.every(({ hashes }) => hashes.length === 2 && hashes.every((hash) => /^[0-9a-f]{16}$/.test(hash))),
+    ).toBe(true);
+    const [other, plain] = [await model.sample(request).promise, latent.data];
+    expect(other.trail).toBeUndefined();
+    expect(other.latent.data).toEqual(plain);
+  });
+
   it('profile nothing unless asked', async () => {
     expect((await model.encodeText(encodeRequest(description)).promise).profile).toEqual([]);
   });

@@ -8,6 +8,7 @@ import type {
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
+  Latent,
   ModelDescription,
   NativeAddon,
   NativeErrorCode,
@@ -18,6 +19,7 @@ import type {
   SampleRequest,
   StageInput,
   TextInput,
+  TrailPoint,
 } from '../../src/native/types.js';
 import { SAMPLERS } from '../../src/sampling/samplers.js';
 
@@ -65,6 +67,19 @@ function profileRow(part: OpProfile['part'], wanted: boolean | undefined): OpPro
 function fakePreview({ seeds, latentWidth: width, latentHeight: height }: SampleRequest, step: number) {
   const data = new Float32Array(seeds.length * 4 * width * height).fill(step);
   return { preview: { data, batch: seeds.length, channels: 4, width, height } };
+}
+
+/** As many points as a run has, each of what the end will be. */
+function fakeTrail({ data, batch }: Latent, steps: number): TrailPoint[] {
+  const size = data.length / batch;
+  const hash = (step: number, i: number): string =>
+    mix([step, ...bits(data.slice(i * size, (i + 1) * size))])
+      .toString(16)
+      .padStart(16, '0');
+  return Array.from({ length: steps + 1 }, (_, step) => ({
+    step,
+    hashes: Array.from({ length: batch }, (_image, i) => hash(step, i)),
+  }));
 }
 
 /** One job at a time, as the worker thread of a model has it. */
@@ -214,7 +229,8 @@ class FakeModel implements NativeModel {
         for (let k = 0; k < size; k += 1) data[i * size + k] = (mix([common, ...seeds, k]) % 2048) / 1024 - 1;
       }
       const latent = { data, batch: request.seeds.length, channels: 4, height, width };
-      return { latent, profile: profileRow('unet', request.profile) };
+      const trail = request.trail === true ? { trail: fakeTrail(latent, steps) } : {};
+      return { latent, profile: profileRow('unet', request.profile), ...trail };
     });
   }
 
