@@ -121,6 +121,12 @@ export function variationFlags(): Option[] {
   ];
 }
 
+/** `--no-trail` as a switch like any other: on where it is given, in the environment and the settings file too. */
+export function noTrailFlag(): Option {
+  const option = switchFlag('--no-trail', "write files without the plan and the latents' hashes (see sdgen verify)");
+  return forField(Object.assign(option, { negate: false }), 'noTrail');
+}
+
 export function showFlag(): Option {
   return switchFlag('--show', 'show the picture in the terminal (iTerm2, WezTerm, kitty, Ghostty, Konsole, mintty)');
 }

@@ -111,7 +111,8 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
   const output = String(values.output ?? DEFAULT_FOLDER);
   const implied = flags.origins.format === 'flag' ? undefined : await formatOfOutput(output, io.cwd);
   const format = implied ?? values.format;
-  const request = pick({ ...values, format }, Object.keys(textToImageSchema.shape));
+  const trail = values.noTrail === true ? false : undefined;
+  const request = pick({ ...values, format, trail }, Object.keys(textToImageSchema.shape));
   const commandOptions = readCommandOptions(flags, io);
   const provider = new CachedModelProvider({
     cacheFolder: cacheFolder(io.env),

@@ -14,6 +14,7 @@ const RULES: Readonly<Record<string, z.ZodType>> = {
   ...commandOptionsSchema.shape,
   output: z.string().min(1).describe('a file, a folder or -').default(`${DEFAULT_FOLDER}/`),
   quiet: onOff(),
+  noTrail: onOff(),
   show: onOff(),
 };
 

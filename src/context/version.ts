@@ -8,5 +8,8 @@ function readVersion(): string {
   return version;
 }
 
+/** The version of docs/numerics.md: runs of another one have other bits. */
+export const NUMERICS_VERSION = 1;
+
 /** The package's version: from package.json, two folders up from src/context as from dist/context. */
 export const VERSION: string = readVersion();

@@ -1,14 +1,16 @@
 import { FailureError } from '../request/errors.js';
 import type { ImageFormat } from '../request/limits.js';
-import { buildExif, readUserComment } from './exif.js';
+import { buildExif, readExifRecord, readUserComment } from './exif.js';
 import { readGifComment } from './gif-comment.js';
 import {
   insertPngExif,
+  insertPngRecord,
   insertPngTexts,
   isPng,
   type PngText,
   readPngExif,
   readPngHeader,
+  readPngRecord,
   readPngTexts,
 } from './png-metadata.js';
 
@@ -19,6 +21,8 @@ export interface ImageInfo {
   readonly height: number;
   /** A PNG's texts; the EXIF comment (a GIF's own) as `parameters`, where it has one and no such text. */
   readonly texts: readonly PngText[];
+  /** What `encodePicture` put beside them; unread. */
+  readonly record?: Uint8Array | undefined;
 }
 
 /** sharp takes 100 ms to load: only when a picture is really made or read. */
@@ -57,18 +61,28 @@ export async function encodePng(
 
 /**
  * RGB8 pixels as a file of `format` that carries `parameters`: a PNG's text, the others' EXIF comment.
- * @param quality 1 … 100, of the formats that lose
+ * @param options.quality 1 … 100, of the formats that lose
+ * @param options.record bytes for a PNG's chunk of our own, the others' EXIF maker note
  * @throws as `encodePng`
  */
 export async function encodePicture(
   picture: { readonly rgb: Uint8Array; readonly width: number; readonly height: number },
-  options: { readonly format: ImageFormat; readonly quality: number; readonly parameters: string },
+  options: {
+    readonly format: ImageFormat;
+    readonly quality: number;
+    readonly parameters: string;
+    readonly record?: Uint8Array | undefined;
+  },
 ): Promise<Buffer> {
   const { rgb, width, height } = picture;
-  const { format, quality, parameters } = options;
-  if (format === 'png') return encodePng(rgb, width, height, [{ keyword: 'parameters', text: parameters }]);
+  const { format, quality, parameters, record } = options;
+  if (format === 'png') {
+    const png = await encodePng(rgb, width, height);
+    const recorded = record === undefined ? png : insertPngRecord(png, record);
+    return insertPngTexts(recorded, [{ keyword: 'parameters', text: parameters }]);
+  }
   // sharp itself would reduce the comment to ASCII: it keeps a block that is there.
-  const carrier = insertPngExif(await encodePng(rgb, width, height), buildExif(parameters));
+  const carrier = insertPngExif(await encodePng(rgb, width, height), buildExif(parameters, record));
   const sharp = await loadSharp();
   try {
     return await sharp(carrier, { limitInputPixels: false }).keepExif()[format]({ quality }).toBuffer();
@@ -95,11 +109,31 @@ export async function thumbnail(bytes: Uint8Array, side: number): Promise<Buffer
 }
 
 /**
- * Format, size and texts of an image file's bytes, without decoding its pixels.
+ * The RGB8 pixels of an image file, row-major.
+ * @throws FailureError E_IMAGE_FORMAT when it cannot be decoded, is animated or has more than `maxPixels`
+ */
+export async function decodeRgb(
+  bytes: Uint8Array,
+  maxPixels: number,
+): Promise<{ readonly data: Buffer; readonly width: number; readonly height: number }> {
+  const sharp = await loadSharp();
+  try {
+    const picture = sharp(bytes, { limitInputPixels: maxPixels }).removeAlpha().toColourspace('srgb');
+    const { data, info } = await picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    return { data, width: info.width, height: info.height };
+  } catch (cause) {
+    throw new FailureError('E_IMAGE_FORMAT', `the picture cannot be decoded: ${reason(cause)}`, { cause });
+  }
+}
+
+/**
+ * Format, size, texts and record of an image file's bytes, without decoding its pixels.
  * @throws FailureError E_IMAGE_FORMAT when the bytes are no image, or a damaged PNG.
  */
 export async function readImageInfo(bytes: Uint8Array): Promise<ImageInfo> {
-  if (isPng(bytes)) return { format: 'png', ...readPngHeader(bytes), texts: pngTexts(bytes) };
+  if (isPng(bytes)) {
+    return { format: 'png', ...readPngHeader(bytes), texts: pngTexts(bytes), record: readPngRecord(bytes) };
+  }
   if (bytes.length === 0) throw new FailureError('E_IMAGE_FORMAT', 'not an image: the file is empty');
   const sharp = await loadSharp();
   try {
@@ -110,6 +144,7 @@ export async function readImageInfo(bytes: Uint8Array): Promise<ImageInfo> {
       width,
       height,
       texts: asParameters(text),
+      record: exif && readExifRecord(exif),
     };
   } catch (cause) {
     throw new FailureError('E_IMAGE_FORMAT', `not an image that can be read: ${reason(cause)}`, { cause });

@@ -1,23 +1,24 @@
 import { UsageError } from '../request/errors.js';
 import type { ImageFormat } from '../request/limits.js';
+import { exifOverhead } from './exif.js';
 
 interface FormatInfo {
   /** Of file names, with the dot; the first is the one given to new files. */
   readonly extensions: readonly [string, ...string[]];
   /** Pixels of the longer side. */
   readonly maxSide: number;
-  /** UTF-16 units of text that fit into the file. */
-  readonly maxText: number;
+  /** Bytes of metadata that fit into the file: of a text's UTF-16 units and what is written with them. */
+  readonly maxBytes: number;
 }
 
-const MAX_TEXT = 8 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 
 const FORMATS: Readonly<Record<ImageFormat, FormatInfo>> = {
-  png: { extensions: ['.png'], maxSide: 0x7fffffff, maxText: MAX_TEXT },
-  // A segment of a JPEG takes 65,533 bytes: "Exif\0\0", the block's 52 and the text.
-  jpeg: { extensions: ['.jpg', '.jpeg'], maxSide: 65535, maxText: 32_700 },
-  webp: { extensions: ['.webp'], maxSide: 16383, maxText: MAX_TEXT },
-  avif: { extensions: ['.avif'], maxSide: 16384, maxText: MAX_TEXT },
+  png: { extensions: ['.png'], maxSide: 0x7fffffff, maxBytes: MAX_BYTES },
+  // A segment of a JPEG takes 65,533 bytes: "Exif\0\0", our block, and 124 or 125 of entries that the encoder adds.
+  jpeg: { extensions: ['.jpg', '.jpeg'], maxSide: 65535, maxBytes: 65_400 },
+  webp: { extensions: ['.webp'], maxSide: 16383, maxBytes: MAX_BYTES },
+  avif: { extensions: ['.avif'], maxSide: 16384, maxBytes: MAX_BYTES },
 };
 
 /** ".jpg" for "jpeg". */
@@ -31,22 +32,33 @@ export function formatOfExtension(extension: string): ImageFormat | undefined {
   return (Object.keys(FORMATS) as ImageFormat[]).find((format) => FORMATS[format].extensions.includes(wanted));
 }
 
-/** @throws UsageError when a picture of this size, or one that carries this text, cannot be written in the format */
+/**
+ * @param recordBytes of the record that goes with the text, where there is one
+ * @throws UsageError when a picture of this size, or one that carries this, cannot be written in the format
+ */
 export function requireEncodable(
   format: ImageFormat,
   picture: { readonly width: number; readonly height: number },
   text: string,
+  recordBytes?: number,
 ): void {
-  const { maxSide, maxText } = FORMATS[format];
+  const { maxSide, maxBytes } = FORMATS[format];
   const side = Math.max(picture.width, picture.height);
   if (side > maxSide) {
     const size = `${picture.width}x${picture.height}`;
     throw new UsageError(`format ${format} holds at most ${maxSide} pixels a side; ${size} is more`, 'format');
   }
-  if (text.length > maxText) {
+  const most = (bytes: number | undefined): number => Math.floor((maxBytes - exifOverhead(bytes)) / 2);
+  if (text.length > most(undefined)) {
     throw new UsageError(
-      `format ${format} holds at most ${maxText} characters of parameters; this prompt makes ${text.length}`,
+      `format ${format} holds at most ${most(undefined)} characters of parameters; this prompt makes ${text.length}`,
       'format',
     );
   }
+  if (recordBytes === undefined || text.length <= most(recordBytes)) return;
+  throw new UsageError(
+    `format ${format} does not hold this prompt's parameters and the picture's trail together: ` +
+      'choose png, or leave the trail out with --no-trail',
+    'format',
+  );
 }

@@ -62,7 +62,22 @@ export function readPngTexts(png: Uint8Array): PngText[] {
 
 /** The first EXIF block, where there is one; checks as `readPngTexts`. */
 export function readPngExif(png: Uint8Array): Uint8Array | undefined {
-  for (const { type, data } of chunks(png)) if (type === 'eXIf') return data;
+  return firstChunk(png, 'eXIf');
+}
+
+/**
+ * Our own chunk: ancillary, private and safe to copy, so that programs that do not know it keep it as they keep the
+ * texts, whose company it is; whether the pixels are still those it tells of, it says itself.
+ */
+const RECORD = 'sdGn';
+
+/** The first of our chunks, where there is one; checks as `readPngTexts`. */
+export function readPngRecord(png: Uint8Array): Uint8Array | undefined {
+  return firstChunk(png, RECORD);
+}
+
+function firstChunk(png: Uint8Array, wanted: string): Uint8Array | undefined {
+  for (const { type, data } of chunks(png)) if (type === wanted) return data;
   return undefined;
 }
 
@@ -80,10 +95,19 @@ export function insertPngTexts(png: Uint8Array, texts: readonly PngText[]): Buff
 
 /** The PNG with an EXIF block right after its header. @throws FailureError E_IMAGE_FORMAT when the bytes are no PNG */
 export function insertPngExif(png: Uint8Array, exif: Uint8Array): Buffer {
+  return insertChunk(png, 'eXIf', exif);
+}
+
+/** The PNG with a chunk of our own right after its header. @throws FailureError E_IMAGE_FORMAT when the bytes are no PNG */
+export function insertPngRecord(png: Uint8Array, record: Uint8Array): Buffer {
+  return insertChunk(png, RECORD, record);
+}
+
+function insertChunk(png: Uint8Array, type: string, data: Uint8Array): Buffer {
   const header = chunks(png).next().value;
   if (header === undefined) throw broken('it has no header');
   const bytes = asBuffer(png);
-  return Buffer.concat([bytes.subarray(0, header.end), chunk('eXIf', [asBuffer(exif)]), bytes.subarray(header.end)]);
+  return Buffer.concat([bytes.subarray(0, header.end), chunk(type, [asBuffer(data)]), bytes.subarray(header.end)]);
 }
 
 /** Yields each chunk up to IEND, the first of which is a sound IHDR; lengths and checksums are verified on the way. */

@@ -1,12 +1,6 @@
 import type { EarlyEnd } from '../context/early-end.js';
 import type { Model, SampleOptions } from '../native/model.js';
-import type { Latent, OpProfile, SampleRequest, StepEvent } from '../native/types.js';
-
-/** What sampling gives. */
-interface Sampled {
-  readonly latent: Latent;
-  readonly profile: OpProfile[];
-}
+import type { Latent, Sampled, SampleRequest, StepEvent } from '../native/types.js';
 
 /**
  * Samples, and where an early end is asked for stops after the step under way: then the denoiser's last estimate is the

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
-import type { Latent, OpProfile, SampleRequest, TextInput, VaeImage } from '../native/types.js';
+import type { Latent, OpProfile, Sampled, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
+import { passOf, type Trail } from './trail.js';
 
 /** One finished picture: RGB8, row-major. */
 export interface GeneratedImage {
@@ -18,6 +19,8 @@ export interface GeneratedImage {
   readonly pixelSha256: string;
   /** Of the final latent [channels, height, width] as little-endian float32. */
   readonly latentSha256: string;
+  /** Of its latent at every step; undefined where it was not asked for, or the run ended early. */
+  readonly trail: Trail | undefined;
   /** The VAE's result was not finite in the plan's precision, and the picture was decoded again in fp32. */
   readonly retriedInFp32: boolean;
 }
@@ -31,6 +34,8 @@ export interface ExecuteHooks {
   readonly onStep: (preview: Latent | undefined) => void;
   /** Steps from one preview to the next; 0: none. */
   readonly previewEvery: number;
+  /** Whether pictures get a trail. */
+  readonly trail: boolean;
   /** Gets the engine's profile of every call when given. */
   readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
 }
@@ -101,10 +106,10 @@ async function sample(
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
-): Promise<Latent> {
+): Promise<Sampled> {
   const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = plan.sampler;
   const { state, model } = context;
-  const { latent, profile } = await sampleUntilEnd(
+  const sampled = await sampleUntilEnd(
     model.engine,
     {
       latentWidth: plan.latentWidth,
@@ -120,6 +125,7 @@ async function sample(
       ...prompts,
       previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
+      trail: hooks.trail,
     },
     {
       signal: state.signal,
@@ -130,8 +136,8 @@ async function sample(
     },
     state.earlyEnd,
   );
-  hooks.onProfile?.(profile);
-  return latent;
+  hooks.onProfile?.(sampled.profile);
+  return sampled;
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -145,14 +151,15 @@ function latentHash(latent: Latent, image: number): string {
   return sha256(endianness() === 'LE' ? bytes : Buffer.from(bytes).swap32());
 }
 
-function describeImage(index: number, seed: number, decoded: VaeImage, latentSha256: string): GeneratedImage {
-  const { width, height, data: pixels, retriedInFp32 } = decoded;
-  return { index, seed, width, height, pixels, pixelSha256: sha256(pixels), latentSha256, retriedInFp32 };
+type ImageFacts = Pick<GeneratedImage, 'index' | 'seed' | 'latentSha256' | 'trail'>;
+
+function describeImage(facts: ImageFacts, { width, height, data: pixels, retriedInFp32 }: VaeImage): GeneratedImage {
+  return { ...facts, width, height, pixels, pixelSha256: sha256(pixels), retriedInFp32 };
 }
 
 async function decode(
   seeds: readonly number[],
-  latent: Latent,
+  { latent, trail }: Sampled,
   { tiling }: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
@@ -174,7 +181,13 @@ async function decode(
     throw new FailureError('E_INTERNAL', `the engine gave ${images.length} pictures for ${seeds.length} seeds`);
   }
   state.completeImages(done + images.length);
-  return images.map((image, i) => describeImage(done + i, seeds[i] ?? 0, image, latentHash(latent, i)));
+  return images.map((image, i) => {
+    const passes = trail === undefined ? undefined : [passOf(trail, i)];
+    return describeImage(
+      { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes },
+      image,
+    );
+  });
 }
 
 /**
@@ -196,7 +209,7 @@ export async function* executePlan(
     state.signal.throwIfAborted();
     if (state.earlyEnd?.interrupted) return;
     state.beginBatch(index + 1);
-    const latent = await hooks.time('sample', () => sample(index, prompts, plan, context, hooks));
-    yield await hooks.time('decode', () => decode(seeds, latent, plan, context, hooks));
+    const sampled = await hooks.time('sample', () => sample(index, prompts, plan, context, hooks));
+    yield await hooks.time('decode', () => decode(seeds, sampled, plan, context, hooks));
   }
 }

@@ -21,6 +21,7 @@ export const DEFAULTS = {
   rng: 'gpu',
   vaeTiling: 'auto',
   grid: false,
+  trail: true,
   format: 'png',
   quality: 80,
 } as const;

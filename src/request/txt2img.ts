@@ -102,6 +102,8 @@ export const textToImageSchema = z.strictObject({
     .describe(`one of ${VAE_TILING_NAMES.join(', ')}`)
     .default(DEFAULTS.vaeTiling),
   grid: z.boolean().describe('true or false').default(DEFAULTS.grid),
+  /** Whether files carry the plan and a hash of the latent at every step. */
+  trail: z.boolean().describe('true or false').default(DEFAULTS.trail),
   format: z
     .enum(FORMAT_NAMES)
     .describe(`one of ${FORMAT_NAMES.join(', ')}`)

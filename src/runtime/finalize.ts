@@ -1,22 +1,25 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { shortHash } from '../checkpoints/hash.js';
-import { VERSION } from '../context/version.js';
+import { NUMERICS_VERSION, VERSION } from '../context/version.js';
 import { encodePicture } from '../image/codec.js';
+import { requireEncodable } from '../image/formats.js';
 import { makeGrid } from '../image/grid.js';
 import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
-import type { GenerationPlan } from '../pipeline/plan.js';
+import { encodeRecord, type PictureRecord, planOfPicture } from '../pipeline/picture-record.js';
+import { type GenerationPlan, hashPlan } from '../pipeline/plan.js';
 import { tilingToTell } from '../pipeline/tiling.js';
-import type { TextToImageRequest } from '../request/txt2img.js';
 import { findSampler } from '../sampling/samplers.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
 import type { EncodedPicture, PictureSink } from './picture-sink.js';
-import type { PreparedRun } from './prepare.js';
+import type { OutputOptions, PreparedRun } from './prepare.js';
 import type { ProfileRow } from './profile.js';
 
-/** A picture with the text that its file carries as `parameters`. */
+/** A picture with the text that its file carries as `parameters`, and the record beside it. */
 export interface DescribedImage extends GeneratedImage {
   readonly infotext: string;
+  /** Undefined where the picture has no trail. */
+  readonly record: PictureRecord | undefined;
 }
 
 export interface FinishedImage extends DescribedImage {
@@ -104,18 +107,62 @@ export function describePicture(plan: GenerationPlan, image: Pick<GeneratedImage
   });
 }
 
-type FileOptions = Pick<TextToImageRequest, 'format' | 'quality'>;
+/** A picture as it is told of and written. */
+export function describeImage({ plan, planSha256, context }: PreparedRun, image: GeneratedImage): DescribedImage {
+  const own = planOfPicture(plan, image.index);
+  const { trail, pixelSha256, index } = image;
+  const record = trail && {
+    sdgen: VERSION,
+    numerics: NUMERICS_VERSION,
+    isa: context.device.isa,
+    run: { planSha256, index },
+    planSha256: hashPlan(own),
+    plan: own,
+    pixelSha256,
+    trail,
+  };
+  return { ...image, infotext: describePicture(plan, image), record };
+}
 
-async function encodeAll(
-  images: readonly GeneratedImage[],
-  infotexts: readonly string[],
-  { format, quality }: FileOptions,
-): Promise<EncodedPicture[]> {
+type FileOptions = Pick<OutputOptions, 'format' | 'quality'>;
+
+/** The file of a picture. @throws FailureError as `encodePicture` and `encodeRecord` */
+export function encodeDescribed(image: DescribedImage, { format, quality }: FileOptions): Promise<Uint8Array> {
+  const { pixels: rgb, width, height, infotext: parameters } = image;
+  const record = image.record && encodeRecord({ ...image.record, file: { format, quality } });
+  return encodePicture({ rgb, width, height }, { format, quality, parameters, record });
+}
+
+/** @throws UsageError when a picture cannot be written in the format */
+export function requireFile(image: DescribedImage, { format, quality }: FileOptions): void {
+  const record = image.record && encodeRecord({ ...image.record, file: { format, quality } });
+  requireEncodable(format, image, image.infotext, record?.length);
+}
+
+/** As `requireFile`, for pictures that are not made yet. @throws UsageError */
+export function requireFiles(prepared: PreparedRun): void {
+  const { plan, output, sheet } = prepared;
+  const { width, height } = sheet ?? plan;
+  const points = Array.from({ length: plan.sigmas.length }, (_, step) => step);
+  // As long as a real trail: hashes cannot be deflated.
+  const hashes = points.map(() => randomBytes(8).toString('hex'));
+  const trail = output.trail ? [{ steps: points, hashes }] : undefined;
+  const none = {
+    latentSha256: '',
+    pixelSha256: '0'.repeat(64),
+    pixels: new Uint8Array(0),
+    retriedInFp32: false,
+    trail,
+  };
+  const image = { index: 0, seed: plan.batches.flat()[0] ?? 0, width, height, ...none };
+  requireFile(describeImage(prepared, image), output);
+}
+
+async function encodeAll(images: readonly DescribedImage[], options: FileOptions): Promise<EncodedPicture[]> {
   const encoded: EncodedPicture[] = [];
-  for (const [i, image] of images.entries()) {
-    const options = { format, quality, parameters: infotexts[i] ?? '' };
-    const data = await encodePicture({ rgb: image.pixels, width: image.width, height: image.height }, options);
-    encoded.push({ index: image.index, seed: image.seed, format, data });
+  for (const image of images) {
+    const data = await encodeDescribed(image, options);
+    encoded.push({ index: image.index, seed: image.seed, format: options.format, data });
   }
   return encoded;
 }
@@ -135,13 +182,13 @@ async function encodeGrid(
  */
 export async function finalizeRun(input: FinalizeInput): Promise<GenerationResult> {
   const { id, prepared, images, sink, metrics, profile } = input;
-  const { plan, request, context } = prepared;
-  const infotexts = images.map((image) => describePicture(plan, image));
+  const { output, context } = prepared;
+  const described = images.map((image) => describeImage(prepared, image));
   let hashes: string[] = [];
   const saved = await metrics.time('save', async () => {
     if (sink === undefined) return undefined;
-    const pictures = await encodeAll(images, infotexts, request);
-    const grid = request.grid ? await encodeGrid(images, infotexts[0] ?? '', request) : undefined;
+    const pictures = await encodeAll(described, output);
+    const grid = output.grid ? await encodeGrid(images, described[0]?.infotext ?? '', output) : undefined;
     hashes = pictures.map(({ data }) => createHash('sha256').update(data).digest('hex'));
     context.state.signal.throwIfAborted();
     return sink.save(pictures, grid, context.state.signal);
@@ -149,9 +196,8 @@ export async function finalizeRun(input: FinalizeInput): Promise<GenerationResul
   return {
     runId: id,
     prepared,
-    images: images.map((image, i) => ({
+    images: described.map((image, i) => ({
       ...image,
-      infotext: infotexts[i] ?? '',
       path: saved?.paths[i],
       fileSha256: hashes[i],
     })),

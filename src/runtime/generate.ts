@@ -1,7 +1,5 @@
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore, type OptionsInput } from '../context/options.js';
-import { encodePicture } from '../image/codec.js';
-import { requireEncodable } from '../image/formats.js';
 import type { DecodedImage, Estimate } from '../native/types.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import type { CommandOptionsInput } from '../request/command-options.js';
@@ -10,7 +8,7 @@ import { DEFAULTS, type ImageFormat, LIMITS } from '../request/limits.js';
 import type { TextToImageInput } from '../request/txt2img.js';
 import { resolveCommandOptions } from './command-options.js';
 import { EventQueue } from './event-queue.js';
-import type { DescribedImage, GenerationResult } from './finalize.js';
+import { type DescribedImage, encodeDescribed, type GenerationResult, requireFile } from './finalize.js';
 import { CachedModelProvider, type ModelProvider } from './model-provider.js';
 import { ProcessingRunner, type RunEvent } from './processing-runner.js';
 
@@ -128,7 +126,7 @@ export async function* generate(
 }
 
 /**
- * A picture as the bytes of an image file that carries its parameters.
+ * A picture as the bytes of an image file that carries its parameters, and its record where it has a trail.
  * @param options.quality 1 … 100, of the formats that lose
  * @throws UsageError when the format cannot hold it
  */
@@ -137,7 +135,6 @@ export async function encodeImage(
   options: { readonly format?: ImageFormat; readonly quality?: number } = {},
 ): Promise<Uint8Array> {
   const { format = DEFAULTS.format, quality = DEFAULTS.quality } = options;
-  requireEncodable(format, image, image.infotext);
-  const { pixels: rgb, width, height, infotext: parameters } = image;
-  return encodePicture({ rgb, width, height }, { format, quality, parameters });
+  requireFile(image, { format, quality });
+  return encodeDescribed(image, { format, quality });
 }

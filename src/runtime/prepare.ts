@@ -53,9 +53,12 @@ export interface PrepareParts {
   readonly random: RandomInteger | undefined;
 }
 
+/** How pictures are kept. */
+export type OutputOptions = Pick<TextToImageRequest, 'format' | 'quality' | 'grid' | 'trail'>;
+
 /** All that is known before anything is computed. */
 export interface PreparedRun {
-  readonly request: TextToImageRequest;
+  readonly output: OutputOptions;
   readonly context: RuntimeContext;
   readonly plan: GenerationPlan;
   readonly planSha256: string;
@@ -159,5 +162,5 @@ async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
   const plan = planTextToImage(request, context, seeds, await parts.tokenizer(model));
-  return { request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
+  return { output: request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
 }

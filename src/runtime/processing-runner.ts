@@ -3,7 +3,6 @@ import type { EarlyEnd } from '../context/early-end.js';
 import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
 import type { CommandOptions, OpenModel } from '../context/runtime-context.js';
-import { requireEncodable } from '../image/formats.js';
 import { previewLatent } from '../image/preview.js';
 import type { DecodedImage, OpProfile } from '../native/types.js';
 import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
@@ -11,7 +10,7 @@ import type { RandomInteger } from '../pipeline/seeds.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
-import { type DescribedImage, describePicture, finalizeRun, type GenerationResult } from './finalize.js';
+import { type DescribedImage, describeImage, finalizeRun, type GenerationResult, requireFiles } from './finalize.js';
 import { availableMemory, hasRoom, requireMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
@@ -169,11 +168,10 @@ export class ProcessingRunner {
 
   /** Refuses what cannot be kept or cannot fit, before anything is allocated. */
   async #admit(prepared: PreparedRun, settings: RunSettings): Promise<void> {
-    const { plan, request, sheet } = prepared;
+    const { plan, output } = prepared;
     const seeds = plan.batches.flat();
-    if (settings.sink !== undefined)
-      requireEncodable(request.format, sheet ?? plan, describePicture(plan, { index: 0, seed: seeds[0] ?? 0 }));
-    await settings.sink?.check({ seeds, grid: request.grid, format: request.format });
+    if (settings.sink !== undefined) requireFiles(prepared);
+    await settings.sink?.check({ seeds, grid: output.grid, format: output.format });
     const { model } = prepared.context;
     // Another run may have loaded the model since this one was prepared.
     const memory = { ...prepared.memory, loadedBytes: model.loaded ? prepared.estimate.weightBytes : 0 };
@@ -196,12 +194,13 @@ export class ProcessingRunner {
         this.#tell(run, { type: 'step', previews, state: state.view() });
       },
       previewEvery: settings.previewEvery ?? 0,
+      trail: prepared.output.trail,
       onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
     });
     for await (const batch of batches) {
       images.push(...batch);
       for (const image of batch) {
-        const picture = { ...image, infotext: describePicture(prepared.plan, image) };
+        const picture = describeImage(prepared, image);
         this.#tell(run, { type: 'picture', picture, state: state.view() });
       }
     }

@@ -15,6 +15,7 @@ import {
   DEFAULT_FOLDER,
   debugFlag,
   modelsDirFlag,
+  noTrailFlag,
   numberFlag,
   overrideFlags,
   promptFlags,
@@ -91,6 +92,7 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--format <name>', FORMAT_NAMES.join(', '), "the output's extension, else png"))
     .addOption(numberFlag('--quality <n>', 'of jpeg, webp and avif, 1 to 100', DEFAULTS.quality))
     .addOption(switchFlag('--grid', 'also write all pictures on one sheet'))
+    .addOption(noTrailFlag())
     .addOption(switchFlag('--force', 'replace existing files'))
     .addOption(showFlag())
     .addOption(switchFlag('--json', 'print one JSON document on standard output'))
