@@ -22,6 +22,8 @@ export interface HashOptions {
   /** Folder of the cache; without it every call reads the file. */
   readonly cacheFolder?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told before a file is really read, which can take long. */
+  readonly onRead?: ((path: string) => void) | undefined;
   /** Told when the cache cannot be written: the hash is right, only the next run is slower. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -83,6 +85,7 @@ export async function hashCheckpoint(path: string, options: HashOptions = {}): P
     const before = stamp(await stat(path, { bigint: true }));
     const known = cacheFile === undefined ? undefined : (await readCache(cacheFile)).files[path];
     if (known?.size === before.size && known.modified === before.modified) return known.sha256;
+    options.onRead?.(path);
     const sha256 = await digest(path, options.signal);
     const after = stamp(await stat(path, { bigint: true }));
     if (after.size !== before.size || after.modified !== before.modified) {

@@ -35,6 +35,11 @@ function describeStack(error: unknown): string {
   return lines.join('\n');
 }
 
+/** Looking for a model by its content can take long: which file is read just now. */
+export function tellSearch(path: string, io: Io): void {
+  io.stderr.write(`looking for the model: ${path}\n`);
+}
+
 /** A warning: the run goes on. */
 export function warn(io: Io, message: string): void {
   io.stderr.write(`warning: ${oneLine(message)}\n`);

@@ -1,12 +1,11 @@
-import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ioError } from '../image/atomic-write.js';
 import { type ImageInfo, readImageInfo, thumbnail } from '../image/codec.js';
 import { FailureError } from '../request/errors.js';
 import { pictureParameters } from '../runtime/picture-parameters.js';
 import { EXIT } from './failure.js';
 import type { Flags } from './flags.js';
 import { type Io, writeAll } from './io.js';
+import { readBoundedFile } from './read-file.js';
 import { openScreen } from './show.js';
 
 /** A larger file is no picture of ours. */
@@ -14,19 +13,9 @@ const MAX_IMAGE_BYTES = 1 << 30;
 /** Pixels of the longer side of what --show shows. */
 const SHOWN_SIDE = 1024;
 
-async function readImage(path: string): Promise<Buffer> {
-  const size = await stat(path).then(
-    (info) => (info.isDirectory() ? undefined : info.size),
-    (error: unknown) => {
-      throw ioError(error, 'read', path);
-    },
-  );
-  if (size === undefined) throw new FailureError('E_IO', `cannot read ${path}: it is a folder`);
-  if (size > MAX_IMAGE_BYTES)
-    throw new FailureError('E_IMAGE_FORMAT', `${path} is too large for a picture: ${size} bytes`);
-  return readFile(path).catch((error: unknown) => {
-    throw ioError(error, 'read', path);
-  });
+/** @throws FailureError naming the path */
+export function readImage(path: string): Promise<Buffer> {
+  return readBoundedFile(path, MAX_IMAGE_BYTES, 'a picture');
 }
 
 /** @throws FailureError naming the path */

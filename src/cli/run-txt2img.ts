@@ -1,28 +1,19 @@
-import { resolve } from 'node:path';
 import { cacheFolder } from '../checkpoints/hash.js';
-import { OptionStore, optionsSchema } from '../context/options.js';
+import { OptionStore } from '../context/options.js';
 import { FailureError, UsageError } from '../request/errors.js';
-import { textToImageSchema } from '../request/txt2img.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
-import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
 import { ProcessingRunner, type RunEvent, type RunSettings } from '../runtime/processing-runner.js';
-import { formatOfOutput, openSink } from './destination.js';
-import { EXIT, warn } from './failure.js';
-import { type Flags, pick } from './flags.js';
+import { readRun } from './asked-run.js';
+import { openSink } from './destination.js';
+import { EXIT, tellSearch, warn } from './failure.js';
+import type { Flags } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
-import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
 import { createProgress } from './progress.js';
 import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
-import { inspectImage, printable } from './run-info.js';
-import { readCommandOptions } from './settings.js';
 import { openScreen, type Screen, showPixels } from './show.js';
-import { takeOver } from './take-over.js';
-
-/** Options that have a flag of their own; those that a request holds too go there. */
-const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textToImageSchema.shape));
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -71,65 +62,24 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
   }
 }
 
-/**
- * The flags with what `--from`'s picture says for those that the command line leaves open; a picture's word counts for
- * more than the environment's. What has no place here is told on stderr.
- */
-async function withPicture(flags: Flags, io: Io): Promise<{ flags: Flags; picture?: PictureParameters }> {
-  const from = flags.values.from;
-  if (typeof from !== 'string') return { flags };
-  const picture = pictureParameters(await inspectImage(resolve(io.cwd, from)));
-  if (picture === undefined || picture.parameters.size === 0) {
-    throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
-  }
-  const { fields, model, left } = takeOver(picture);
-  const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
-  // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
-  const isBeaten = (field: string): boolean =>
-    field === 'sigmas' ? isGiven('scheduler') || isGiven('steps') : field === 'scheduler' && isGiven('sigmas');
-  const open = Object.entries({ ...fields, ...(model === undefined ? {} : { model }) }).filter(
-    ([field]) => !isGiven(field) && !isBeaten(field),
-  );
-  const taken = new Set(open.map(([field]) => field));
-  if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
-  const both = {
-    ...flags,
-    values: { ...flags.values, ...Object.fromEntries(open) },
-    nameOf: (field: string) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
-  };
-  return { flags: both, picture };
-}
-
 /** @returns the exit code; throws UsageError and FailureError */
 export async function runTextToImage(given: Flags, io: Io): Promise<number> {
-  const { flags, picture } = await withPicture(given, io);
+  const { flags, input, settings: asked } = await readRun(given, io);
   const { values } = flags;
-  if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   if (values.json === true && values.output === '-') {
     throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
   }
-  const output = String(values.output ?? DEFAULT_FOLDER);
-  const implied = flags.origins.format === 'flag' ? undefined : await formatOfOutput(output, io.cwd);
-  const format = implied ?? values.format;
-  const trail = values.noTrail === true ? false : undefined;
-  const request = pick({ ...values, format, trail }, Object.keys(textToImageSchema.shape));
-  const commandOptions = readCommandOptions(flags, io);
   const provider = new CachedModelProvider({
     cacheFolder: cacheFolder(io.env),
     onWarning: (message) => warn(io, message),
+    onSearch: values.quiet === true ? undefined : (path) => tellSearch(path, io),
     addon: io.addon,
   });
   const runner = new ProcessingRunner({ provider, options: new OptionStore() });
   const interrupt = new Interrupt(io);
-  const settings = {
-    commandOptions,
-    overrideOptions: pick(values, OPTIONS),
-    signal: interrupt.signal,
-    naming: flags.nameOf,
-    onEvent: compareModels(picture, io),
-  };
+  const settings = { ...asked, signal: interrupt.signal };
   try {
-    await (values.dryRun === true ? dryRun : generate)(runner, request, settings, flags, io);
+    await (values.dryRun === true ? dryRun : generate)(runner, input, settings, flags, io);
     return EXIT.ok;
   } catch (error) {
     const cancelled = error instanceof FailureError && error.code === 'E_CANCELLED';

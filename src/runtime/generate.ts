@@ -10,6 +10,7 @@ import { resolveCommandOptions } from './command-options.js';
 import { EventQueue } from './event-queue.js';
 import { type DescribedImage, encodeDescribed, type GenerationResult, requireFile } from './finalize.js';
 import { CachedModelProvider, type ModelProvider } from './model-provider.js';
+import type { PlanInput } from './prepare-plan.js';
 import { ProcessingRunner, type RunEvent } from './processing-runner.js';
 
 const MAX_EVERY = LIMITS.steps.max;
@@ -88,7 +89,7 @@ function forward(queue: EventQueue<GenerateEvent>, event: RunEvent): void {
  * @throws UsageError for a wrong request, FailureError (E_CANCELLED after an abort) for what could not be done
  */
 export async function* generate(
-  request: TextToImageInput,
+  request: TextToImageInput | PlanInput,
   settings: GenerateSettings,
 ): AsyncGenerator<GenerateEvent, void, void> {
   const { provider: given, options, signal, previewEvery, ...machine } = settings;

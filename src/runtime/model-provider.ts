@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { findCheckpoint, findVae } from '../checkpoints/find.js';
+import { findByHash, type WantedModel } from '../checkpoints/find-by-hash.js';
 import { hashModel, hashVae } from '../checkpoints/hash.js';
 import type { CommandOptions, OpenModel, ResolvedDevice } from '../context/runtime-context.js';
 import { loadAddon } from '../native/load.js';
@@ -22,6 +23,11 @@ export interface ModelProvider {
    * @throws FailureError when there is none or it is not a checkpoint we can run
    */
   getModel(request: ModelRequest, signal?: AbortSignal): Promise<OpenModel>;
+  /**
+   * The path of the model or VAE with that content in the models folders; undefined where none has it. A folder of that
+   * name is given as it is.
+   */
+  locate?(wanted: WantedModel, modelsDirs: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
   /** Closes models that nobody uses, the longest unused first, until `fits` says that there is room. */
   makeRoom?(fits: () => Promise<boolean>): Promise<void>;
   /** Closes models: those in use when their users are done. */
@@ -34,6 +40,8 @@ export interface ProviderOptions {
   /** Folder where content hashes are remembered. */
   readonly cacheFolder?: string | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Told of each file that is read for its hash while one of a certain content is looked for. */
+  readonly onSearch?: ((path: string) => void) | undefined;
   /** Models whose weights stay in memory while nobody uses them; without a number all do. */
   readonly keepModels?: number | undefined;
   /** The engine; the package's own addon unless told otherwise. */
@@ -162,6 +170,11 @@ export class CachedModelProvider implements ModelProvider {
     const key = JSON.stringify([path, file.bytes, file.modified.getTime(), vae?.sha256, variantOf(open)]);
     const shared = await this.#join(key, open, signal);
     return new NamedModel(file.name, path, shared, vae, () => this.#release(shared));
+  }
+
+  async locate(wanted: WantedModel, modelsDirs: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
+    const { cacheFolder, onWarning, onSearch } = this.#options;
+    return findByHash(wanted, modelsDirs, { cacheFolder, onWarning, onRead: onSearch, signal });
   }
 
   /** The engine of an opening that others may wait for too, with one more user. */

@@ -73,8 +73,8 @@ interface PixelSize {
   readonly height: number;
 }
 
-/** The sheet's size. @throws UsageError when it would be too large, before the pictures are made */
-function gridSize(images: number, { width, height }: PixelSize): PixelSize {
+/** The grid's size. @throws UsageError when it would be too large, before the pictures are made */
+export function gridSize(images: number, { width, height }: PixelSize): PixelSize {
   const { rows, columns } = gridLayout(images, 'auto');
   const sheet = { width: columns * width, height: rows * height };
   if (sheet.width * sheet.height <= MAX_GRID_PIXELS) return sheet;
@@ -91,7 +91,8 @@ function givenFields(input: unknown): unknown {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }
 
-function estimateRun(
+/** Memory and work of a plan on a context's model. */
+export function estimateRun(
   plan: GenerationPlan,
   context: RuntimeContext,
   sheet: PixelSize | undefined,

@@ -16,6 +16,7 @@ import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
 import type { PictureSink } from './picture-sink.js';
 import { type PreparedRun, prepareRun, type Stage } from './prepare.js';
+import { isPlanInput, preparePlan } from './prepare-plan.js';
 import { ProfileSum } from './profile.js';
 import type { Place } from './queue.js';
 import { Tokenizers } from './tokenizers.js';
@@ -99,7 +100,7 @@ export class ProcessingRunner {
   }
 
   /**
-   * Makes the pictures of a request (`TextToImageInput`). Finalize runs however the rest ends, and the state says how.
+   * Makes the pictures of a request (`TextToImageInput`) or of a saved plan (`PlanInput`). Finalize runs however the rest ends, and the state says how.
    * @throws UsageError for a wrong request, FailureError (E_CANCELLED when interrupted) for what could not be done
    */
   async run(input: unknown, settings: RunSettings): Promise<GenerationResult> {
@@ -158,10 +159,10 @@ export class ProcessingRunner {
     const { commandOptions, overrideOptions, naming } = settings;
     const { provider, options, random } = this.#parts;
     const onStage = (stage: Stage): void => this.#tell(run, { type: 'stage', stage, state: state.view() });
-    const prepared = await prepareRun(
-      { input, overrideOptions, commandOptions, state, naming, onStage },
-      { provider, options, random, tokenizer: this.#parts.tokenizer ?? ((model) => this.#tokenizers.of(model)) },
-    );
+    const begun = { input, overrideOptions, commandOptions, state, naming, onStage };
+    const tokenizer = this.#parts.tokenizer ?? ((model: OpenModel) => this.#tokenizers.of(model));
+    const parts = { provider, options, random, tokenizer };
+    const prepared = await (isPlanInput(input) ? preparePlan(begun, input, parts) : prepareRun(begun, parts));
     this.#tell(run, { type: 'prepared', prepared, state: state.view() });
     return prepared;
   }

@@ -49,6 +49,9 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
     .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
     .addOption(textFlag('--from <image>', "take over a picture's parameters; other flags win"))
+    .addOption(
+      textFlag('--plan <file>', 'run a saved plan exactly (from --dry-run --json); it says all but where and how'),
+    )
     .addOption(numberFlag('--steps <n>', 'sampling steps', DEFAULTS.steps))
     .addOption(textFlag('--sampler <name>', samplerNames().join(', '), DEFAULTS.sampler))
     .addOption(textFlag('--scheduler <name>', schedulerLabels().join(', '), DEFAULTS.scheduler))

@@ -1,0 +1,97 @@
+import { resolve } from 'node:path';
+import { optionsSchema } from '../context/options.js';
+import { FailureError, UsageError } from '../request/errors.js';
+import { textToImageSchema } from '../request/txt2img.js';
+import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
+import type { RunEvent, RunSettings } from '../runtime/processing-runner.js';
+import { formatOfOutput } from './destination.js';
+import { warn } from './failure.js';
+import { type Flags, pick } from './flags.js';
+import type { Io } from './io.js';
+import { compareModels } from './model-hash.js';
+import { DEFAULT_FOLDER } from './options.js';
+import { compareDevices, flagsBesidePlan, readPlanFile } from './plan-file.js';
+import { inspectImage, printable } from './run-info.js';
+import { readCommandOptions } from './settings.js';
+import { takeOver } from './take-over.js';
+
+/** Options that have a flag of their own; those that a request holds too go there. */
+const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textToImageSchema.shape));
+
+/** What txt2img's flags ask for. */
+export interface AskedRun {
+  readonly flags: Flags;
+  /** A request, or a saved plan. */
+  readonly input: unknown;
+  readonly settings: Pick<RunSettings, 'commandOptions' | 'overrideOptions' | 'naming'> & {
+    readonly onEvent: (event: RunEvent) => void;
+  };
+}
+
+/**
+ * The flags with what `--from`'s picture says for those that the command line leaves open; a picture's word counts for
+ * more than the environment's. What has no place here is told on stderr.
+ */
+async function withPicture(flags: Flags, io: Io): Promise<{ flags: Flags; picture?: PictureParameters }> {
+  const from = flags.values.from;
+  if (typeof from !== 'string') return { flags };
+  const picture = pictureParameters(await inspectImage(resolve(io.cwd, from)));
+  if (picture === undefined || picture.parameters.size === 0) {
+    throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
+  }
+  const { fields, model, left } = takeOver(picture);
+  const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
+  // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
+  const isBeaten = (field: string): boolean =>
+    field === 'sigmas' ? isGiven('scheduler') || isGiven('steps') : field === 'scheduler' && isGiven('sigmas');
+  const open = Object.entries({ ...fields, ...(model === undefined ? {} : { model }) }).filter(
+    ([field]) => !isGiven(field) && !isBeaten(field),
+  );
+  const taken = new Set(open.map(([field]) => field));
+  if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
+  const both = {
+    ...flags,
+    values: { ...flags.values, ...Object.fromEntries(open) },
+    nameOf: (field: string) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
+  };
+  return { flags: both, picture };
+}
+
+/** How pictures are kept, as a request has it. */
+async function outputFields({ values, origins }: Flags, io: Io): Promise<Record<string, unknown>> {
+  const output = String(values.output ?? DEFAULT_FOLDER);
+  const implied = origins.format === 'flag' ? undefined : await formatOfOutput(output, io.cwd);
+  return { format: implied ?? values.format, trail: values.noTrail === true ? false : undefined };
+}
+
+/**
+ * Reads what the flags name: a picture to take over from, a saved plan.
+ * @throws UsageError, FailureError
+ */
+export async function readRun(given: Flags, io: Io): Promise<AskedRun> {
+  const { plan: file } = given.values;
+  if (typeof file === 'string') {
+    const flags = flagsBesidePlan(given);
+    const plan = await readPlanFile(file, io.cwd);
+    const kept = pick({ ...flags.values, ...(await outputFields(flags, io)) }, ['format', 'quality', 'grid', 'trail']);
+    const settings = {
+      commandOptions: readCommandOptions(flags, io),
+      naming: flags.nameOf,
+      onEvent: compareDevices(plan, io),
+    };
+    return { flags, input: { plan, ...kept }, settings };
+  }
+  const { flags, picture } = await withPicture(given, io);
+  const { values } = flags;
+  if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
+  return {
+    flags,
+    input: pick({ ...values, ...(await outputFields(flags, io)) }, Object.keys(textToImageSchema.shape)),
+    settings: {
+      commandOptions: readCommandOptions(flags, io),
+      overrideOptions: pick(values, OPTIONS),
+      naming: flags.nameOf,
+      onEvent: compareModels(picture, io),
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { readFile, stat } from 'node:fs/promises';
+import { ioError } from '../image/atomic-write.js';
+import { FailureError } from '../request/errors.js';
+
+/**
+ * A file of at most `most` bytes.
+ * @param what it should be, e.g. "a picture"
+ * @throws FailureError E_IO, or E_IMAGE_FORMAT for one that is larger
+ */
+export async function readBoundedFile(path: string, most: number, what: string): Promise<Buffer> {
+  const info = await stat(path).catch((error: unknown) => {
+    throw ioError(error, 'read', path);
+  });
+  if (info.isDirectory()) throw new FailureError('E_IO', `cannot read ${path}: it is a folder`);
+  if (info.size > most) throw new FailureError('E_IO', `${path} is too large for ${what}: ${info.size} bytes`);
+  return readFile(path).catch((error: unknown) => {
+    throw ioError(error, 'read', path);
+  });
+}
