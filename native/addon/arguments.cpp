@@ -168,6 +168,16 @@ Conditioning read_conditioning(const Argument& conditioning, const ModelDescript
   return read;
 }
 
+Latent read_latent(const Argument& latent, const ModelDescription& model) {
+  Latent read;
+  read.batch = latent["batch"].integer(1, kLargestBatch);
+  read.channels = latent["channels"].integer(model.latent_channels, model.latent_channels);
+  read.height = latent["height"].integer(1, kLargestSide);
+  read.width = latent["width"].integer(1, kLargestSide);
+  read.data = latent["data"].floats(read.batch * read.channels * read.height * read.width);
+  return read;
+}
+
 std::vector<PromptStage> read_stages(const Argument& stages, int64_t conditionings) {
   std::vector<PromptStage> read;
   for (const Argument& stage : stages.elements(kMostPrompts)) {
@@ -328,14 +338,14 @@ std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescripti
 }
 
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, ""), latent = request["latent"];
-  Latent read;
-  read.batch = latent["batch"].integer(1, kLargestBatch);
-  read.channels = latent["channels"].integer(model.latent_channels, model.latent_channels);
-  read.height = latent["height"].integer(1, kLargestSide);
-  read.width = latent["width"].integer(1, kLargestSide);
-  read.data = latent["data"].floats(read.batch * read.channels * read.height * read.width);
-  return {std::move(read), read_tiling(request["tiling"])};
+  const Argument request(value, "");
+  return {read_latent(request["latent"], model), read_tiling(request["tiling"])};
+}
+
+ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model) {
+  const Argument request(value, "");
+  return {read_latent(request["latent"], model), request["width"].integer(1, kLargestSide), request["height"].integer(1, kLargestSide),
+          static_cast<LatentResize>(request["mode"].one_of(kLatentResizes))};
 }
 
 bench::Options read_bench_options(Napi::Value value) {

@@ -5,6 +5,7 @@
 
 #include "addon/errors.h"
 #include "bench/bench.h"
+#include "engine/resize_run.h"
 
 namespace sdgen::addon {
 
@@ -13,6 +14,8 @@ constexpr std::array<const char*, 3> kPredictionTypes{"epsilon", "v_prediction",
 constexpr std::array<const char*, 2> kNoiseSources{"philox", "torch-cpu"};
 constexpr std::array<const char*, 6> kOrigins{"flag", "metadata", "config", "weights", "probe", "default"};
 constexpr std::array<const char*, 4> kHooks{"extra_noise", "cfg_denoiser", "cfg_denoised", "after_cfg"};
+constexpr std::array<const char*, 6> kLatentResizes{"bilinear", "bilinear-antialiased", "bicubic",
+                                                    "bicubic-antialiased", "nearest", "nearest-exact"};
 constexpr std::array<const char*, 3> kTokenizers{"clip", "open_clip", "folder"};
 
 OpenOptions read_open_options(Napi::Value value);
@@ -22,6 +25,7 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
 /// RGB8 becomes x = 2·(value/255) − 1 in fp32.
 std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription& model);
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
+ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model);
 bench::Options read_bench_options(Napi::Value value);
 /// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.
 void read_hook_reply(Napi::Value reply, HookCall& call);

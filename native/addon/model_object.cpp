@@ -10,7 +10,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
                      {InstanceMethod<&M::describe>("describe"), InstanceMethod<&M::estimate>("estimate"),
                       InstanceMethod<&M::load>("load"), InstanceMethod<&M::encode_text>("encodeText"),
                       InstanceMethod<&M::sample>("sample"), InstanceMethod<&M::decode>("decode"),
-                      InstanceMethod<&M::encode>("encode"),
+                      InstanceMethod<&M::encode>("encode"), InstanceMethod<&M::resize_latent>("resizeLatent"),
                       InstanceMethod<&M::close>("close")});
 }
 
@@ -155,6 +155,11 @@ Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
                  [](Engine& engine, const std::vector<Picture>& pictures, const RunControl& control, Task&) {
                    return engine.encode(pictures, control);
                  });
+}
+
+Napi::Value ModelObject::resize_latent(const Napi::CallbackInfo& info) {
+  return compute(info, info.Env().Undefined(), "", info.Env().Undefined(), read_resize_request, "latent",
+                 [](Engine&, const ResizeRequest& request, const RunControl&, Task&) { return sdgen::resize_latent(request); });
 }
 
 Napi::Value ModelObject::close(const Napi::CallbackInfo& info) {

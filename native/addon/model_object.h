@@ -28,6 +28,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value decode(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
+  Napi::Value resize_latent(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   const Opened& opened() const;

@@ -7,6 +7,7 @@ import type {
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
+  Latent,
   LoadEvent,
   ModelDescription,
   Moments,
@@ -15,6 +16,7 @@ import type {
   NativeModel,
   OpenOptions,
   OpProfile,
+  ResizeLatentRequest,
   Sampled,
   SampleRequest,
   StepEvent,
@@ -151,6 +153,12 @@ export class Model {
   /** Pictures to the moments of their latents. */
   encode(request: EncodeRequest, { signal }: CallOptions = {}): Promise<{ moments: Moments; profile: OpProfile[] }> {
     return new Call<never>(signal).run(() => this.#native.encode(request));
+  }
+
+  /** Latents at another size, for a second pass. */
+  async resizeLatent(request: ResizeLatentRequest, { signal }: CallOptions = {}): Promise<Latent> {
+    const { latent } = await new Call<never>(signal).run(() => this.#native.resizeLatent(request));
+    return latent;
   }
 
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent. */

@@ -6,8 +6,11 @@
 import type { BenchOptions, BenchReport } from './bench-types.js';
 import type { HookCall, HookKind, HookReply } from './hook-types.js';
 import type { Latent } from './latent.js';
+import type { ResizeLatentRequest } from './resize-types.js';
 
 export type { Latent } from './latent.js';
+export type { LatentResize, ResizeLatentRequest } from './resize-types.js';
+export { LATENT_RESIZES } from './resize-types.js';
 
 export type DeviceName = 'reference' | 'cpu' | 'cuda';
 export type Precision = 'fp32' | 'bf16' | 'fp16';
@@ -354,6 +357,8 @@ export interface NativeModel {
   ): NativeJob<{ images: VaeImage[]; profile: OpProfile[] }>;
   /** Images are encoded one by one. */
   encode(request: EncodeRequest): NativeJob<{ moments: Moments; profile: OpProfile[] }>;
+  /** On the host: the same bytes on every device. */
+  resizeLatent(request: ResizeLatentRequest): NativeJob<{ latent: Latent; profile: OpProfile[] }>;
   /** Cancels what runs, refuses what waits, frees the weights. Idempotent; resolves when the worker is gone. */
   close(): Promise<void>;
 }

@@ -16,6 +16,7 @@ import type {
   NativeModel,
   OpenOptions,
   OpProfile,
+  ResizeLatentRequest,
   SampleRequest,
   StageInput,
   TextInput,
@@ -261,6 +262,20 @@ class FakeModel implements NativeModel {
   encode(): ReturnType<NativeModel['encode']> {
     return this.#queue.add(async () => {
       throw new NativeError('E_MODEL_FORMAT', 'the fake model has no encoder');
+    });
+  }
+
+  /** Cells of the same places; enough for tests of what stands above. */
+  resizeLatent({ latent, width, height }: ResizeLatentRequest): ReturnType<NativeModel['resizeLatent']> {
+    return this.#queue.add(async () => {
+      const planes = latent.batch * latent.channels;
+      const data = Float32Array.from({ length: planes * width * height }, (_, i) => {
+        const x = Math.floor(((i % width) * latent.width) / width);
+        const y = Math.floor(((Math.floor(i / width) % height) * latent.height) / height);
+        const plane = Math.floor(i / (width * height));
+        return latent.data[(plane * latent.height + y) * latent.width + x] ?? 0;
+      });
+      return { latent: { ...latent, data, width, height }, profile: [] };
     });
   }
 

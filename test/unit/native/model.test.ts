@@ -13,12 +13,20 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
   const refuse = () => {
     throw new Error('not part of this test');
   };
-  const model = { describe: refuse, estimate: refuse, load: refuse, encodeText: refuse, sample: refuse } as const;
+  const model = {
+    describe: refuse,
+    estimate: refuse,
+    load: refuse,
+    encodeText: refuse,
+    sample: refuse,
+    encode: refuse,
+    resizeLatent: refuse,
+  } as const;
   return {
     version: refuse,
     capabilities: refuse,
     bench: refuse,
-    openModel: async () => ({ ...model, decode: refuse, encode: refuse, close: async () => undefined, ...methods }),
+    openModel: async () => ({ ...model, decode: refuse, close: async () => undefined, ...methods }),
   };
 }
 
