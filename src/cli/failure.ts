@@ -9,7 +9,7 @@ function oneLine(text: string): string {
 }
 
 /** The line a person reads. An error that nobody expected says so. */
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   if (error instanceof UsageError || error instanceof FailureError) return oneLine(error.message);
   const text = error instanceof Error ? error.message : String(error);
   return `internal error: ${oneLine(text)}; run again with --debug for its place`;

@@ -10,6 +10,7 @@ const COMMANDS = [
   ['txt2img'],
   ['explain'],
   ['info'],
+  ['verify'],
   ['models'],
   ['models', 'list'],
   ['models', 'inspect'],
