@@ -100,6 +100,15 @@ export async function hashCheckpoint(path: string, options: HashOptions = {}): P
   }
 }
 
+/** A checkpoint's SHA-256 where the cache has it for the file as it is now; reads nothing of the file. */
+export async function knownHash(path: string, folder: string | undefined): Promise<string | undefined> {
+  if (folder === undefined) return undefined;
+  const known = (await readCache(join(folder, 'hashes.json'))).files[path];
+  if (known === undefined) return undefined;
+  const now = await stat(path, { bigint: true }).then(stamp, () => undefined); // a file just removed has no hash
+  return now !== undefined && known.size === now.size && known.modified === now.modified ? known.sha256 : undefined;
+}
+
 async function remember(
   cacheFile: string,
   path: string,

@@ -8,6 +8,7 @@ import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
+import { addServe } from './commands/serve.js';
 import { addTextToImage } from './commands/txt2img.js';
 import { addVerify } from './commands/verify.js';
 import { EXIT, reportError } from './failure.js';
@@ -45,6 +46,7 @@ function buildProgram(io: Io, finish: Finish): Command {
     });
   addTextToImage(program, io, finish);
   addExplain(program, io, finish);
+  addServe(program, io, finish);
   addInfo(program, io, finish);
   addVerify(program, io, finish);
   addModels(program, io, finish);

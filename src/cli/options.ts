@@ -39,7 +39,7 @@ function withDefault(description: string, shown: number | string | undefined): s
 }
 
 /** A flag that may be given again; each adds a value to the list. */
-function listFlag(flags: string, description: string): Option {
+export function listFlag(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string, previous?: string[]) => [...(previous ?? []), text]);
 }
 

@@ -108,6 +108,19 @@ export async function thumbnail(bytes: Uint8Array, side: number): Promise<Buffer
   }
 }
 
+/** A small picture drawn larger and smooth, as a PNG whose longer side has `side` pixels. */
+export async function resizePreview(
+  picture: { readonly data: Uint8Array; readonly width: number; readonly height: number },
+  side: number,
+): Promise<Buffer> {
+  const { data, width, height } = picture;
+  const sharp = await loadSharp();
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .resize({ width: side, height: side, fit: 'inside', kernel: 'cubic' })
+    .png({ compressionLevel: 3 })
+    .toBuffer();
+}
+
 /**
  * The RGB8 pixels of an image file, row-major.
  * @throws FailureError E_IMAGE_FORMAT when it cannot be decoded, is animated or has more than `maxPixels`

@@ -80,3 +80,17 @@ export type PrecisionChoice = (typeof PRECISION_NAMES)[number];
 
 /** Defaults of `sdgen bench`: a step with guidance of the commonest picture. */
 export const BENCH_DEFAULTS = { arch: 'sd1', width: 512, height: 512, batch: 2, repeat: 5 } as const;
+
+/** Defaults of a server; the webui's where it has such. */
+export const SERVER_DEFAULTS = {
+  host: '127.0.0.1',
+  port: 7860,
+  keepModels: 1,
+  grace: 30,
+  outputDir: 'outputs',
+  maxPixels: 2048 * 2048,
+  maxSteps: 150,
+  maxImages: 64,
+  maxBodyMb: 64,
+  maxQueue: 64,
+} as const;

@@ -54,12 +54,20 @@ export class FileSink implements PictureSink {
   readonly #destination: Destination;
   readonly #cwd: string;
   readonly #force: boolean;
+  readonly #gridFolder: string | undefined;
 
-  /** @param options.cwd where a relative destination starts; paths are reported as the destination is written */
-  constructor(destination: Destination, options: { readonly cwd: string; readonly force: boolean }) {
+  /**
+   * @param options.cwd where a relative destination starts; paths are reported as the destination is written
+   * @param options.gridFolder where grids go instead of beside numbered pictures
+   */
+  constructor(
+    destination: Destination,
+    options: { readonly cwd: string; readonly force: boolean; readonly gridFolder?: string },
+  ) {
     this.#destination = destination;
     this.#cwd = options.cwd;
     this.#force = options.force;
+    this.#gridFolder = options.gridFolder;
   }
 
   async check(run: SinkRun): Promise<void> {
@@ -147,8 +155,10 @@ export class FileSink implements PictureSink {
   async #writeGrid(grid: Uint8Array, format: ImageFormat): Promise<string> {
     const { kind, path } = this.#destination;
     if (kind === 'file') return this.#write(gridBeside(path), grid, this.#force);
+    const folder = this.#gridFolder ?? path;
+    await makeFolder(resolve(this.#cwd, folder));
     for (let number = 1; number <= MAX_GRIDS; number += 1) {
-      const name = join(path, gridName(number, extensionOf(format)));
+      const name = join(folder, gridName(number, extensionOf(format)));
       if (await exists(resolve(this.#cwd, name))) continue;
       try {
         return await this.#write(name, grid, false);
@@ -156,7 +166,7 @@ export class FileSink implements PictureSink {
         if (!(error instanceof FailureError) || error.code !== 'E_EXISTS') throw error;
       }
     }
-    throw new FailureError('E_EXISTS', `${path} holds ${MAX_GRIDS} grids already: give another folder with --output`);
+    throw new FailureError('E_EXISTS', `${folder} holds ${MAX_GRIDS} grids already: give another folder with --output`);
   }
 }
 

@@ -188,7 +188,8 @@ export async function finalizeRun(input: FinalizeInput): Promise<GenerationResul
   const saved = await metrics.time('save', async () => {
     if (sink === undefined) return undefined;
     const pictures = await encodeAll(described, output);
-    const grid = output.grid ? await encodeGrid(images, described[0]?.infotext ?? '', output) : undefined;
+    const grid =
+      output.grid && images.length > 0 ? await encodeGrid(images, described[0]?.infotext ?? '', output) : undefined;
     hashes = pictures.map(({ data }) => createHash('sha256').update(data).digest('hex'));
     context.state.signal.throwIfAborted();
     return sink.save(pictures, grid, context.state.signal);

@@ -14,7 +14,17 @@ export async function loadStyles(
   names: readonly string[],
   { stylesFiles, cwd }: Pick<CommandOptions, 'stylesFiles' | 'cwd'>,
 ): Promise<Styles> {
-  if (names.length === 0) return new Map();
+  return names.length === 0 ? new Map() : loadStyleList({ stylesFiles, cwd });
+}
+
+/**
+ * All styles that there are.
+ * @throws FailureError naming the file that cannot be read
+ */
+export async function loadStyleList({
+  stylesFiles,
+  cwd,
+}: Pick<CommandOptions, 'stylesFiles' | 'cwd'>): Promise<Styles> {
   if (stylesFiles !== undefined) return readStyles(stylesFiles);
   const standard = join(cwd, DEFAULT_FILE);
   const isThere = await access(standard).then(

@@ -9,6 +9,7 @@ const COMMANDS = [
   [],
   ['txt2img'],
   ['explain'],
+  ['serve'],
   ['info'],
   ['verify'],
   ['models'],
