@@ -81,7 +81,8 @@ struct Js {
     return object({{"step", (*this)(point.step)}, {"hashes", (*this)(hashes)}});
   }
   Napi::Value operator()(const Conditioning& c) const {
-    return object({{"data", (*this)(c.data)}, {"tokens", (*this)(c.tokens)}, {"width", (*this)(c.width)}});
+    return object({{"data", (*this)(c.data)}, {"tokens", (*this)(c.tokens)}, {"width", (*this)(c.width)},
+                   {"pooled", (*this)(c.pooled)}});
   }
   Napi::Value operator()(const Latent& l) const {
     return object({{"data", (*this)(l.data)}, {"batch", (*this)(l.batch)}, {"channels", (*this)(l.channels)},
@@ -138,7 +139,8 @@ inline Napi::Value Js::operator()(const ModelDescription& model) const {
                        {"tokenizer", js(kTokenizers.at(static_cast<size_t>(text.tokenizer)))}})},
       {"unet", object({{"inChannels", js(unet.in_channels)}, {"modelChannels", js(unet.model_channels)},
                        {"channelMultipliers", js(unet.channel_multipliers)},
-                       {"contextWidth", js(unet.context_width)}, {"heads", js(unet.heads)}})},
+                       {"contextWidth", js(unet.context_width)}, {"pooledWidth", js(unet.pooled_width)},
+                       {"heads", js(unet.heads)}})},
       {"vae", object({{"channels", js(vae.channels)}, {"channelMultipliers", js(vae.channel_multipliers)},
                       {"hasEncoder", js(vae.has_encoder)}})},
       {"noise", object({{"alphasCumprod", typed<Napi::Float64Array>(model.noise.alphas_cumprod)},

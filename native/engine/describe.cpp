@@ -63,6 +63,7 @@ ModelDescription describe_model(const Checkpoint& model, const ModelConfig& conf
   d.unet.in_channels = config.unet.in_channels;
   d.unet.model_channels = config.unet.model_channels;
   d.unet.context_width = config.unet.context_width;
+  d.unet.pooled_width = config.unet.pooled_width;
   for (const UnetConfig::Level& level : config.unet.levels) d.unet.channel_multipliers.push_back(level.channels / config.unet.model_channels);
   d.unet.heads = config.unet.heads;
   d.noise = config.noise;

@@ -50,7 +50,7 @@ struct ModelDescription {
     TokenizerKind tokenizer = TokenizerKind::kClip;
   } text;
   struct {
-    int64_t in_channels = 0, model_channels = 0, context_width = 0;
+    int64_t in_channels = 0, model_channels = 0, context_width = 0, pooled_width = 0;
     std::vector<int64_t> channel_multipliers;
     Resolved<std::vector<int64_t>> heads;  // by level
   } unet;
@@ -85,6 +85,7 @@ struct TextRequest {
 struct Conditioning {
   std::vector<float> data;
   int64_t tokens = 0, width = 0;
+  std::vector<float> pooled = {};  // the features of the first window's first end token, without emphasis [width]
 };
 
 /// [batch, channels, height, width], NCHW.

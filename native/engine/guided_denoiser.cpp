@@ -28,7 +28,7 @@ int64_t at_evaluation(const std::vector<PromptStage>& stages, int64_t evaluation
 
 GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control)
     : runner_(runner), request_(request), prediction_(config.prediction_type.value), control_(control),
-      hooks_(request, control, runner.backend(), config.unet.in_channels), trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
+      hooks_(request, control, runner.backend(), config.unet.in_channels), takes_pooled_(config.unet.pooled_width > 0), trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
       count_(images_ * request.latent_height * request.latent_width * config.unet.in_channels) {
   int64_t cond_tokens = 0;
   for (const PromptPart& part : request.parts) cond_tokens = std::max(cond_tokens, longest(request, part.stages));
@@ -157,16 +157,18 @@ void GuidedDenoiser::add_parts(VectorView out, const Input& input, VectorView un
 }
 
 void GuidedDenoiser::upload_context(Pass& pass, const std::vector<int64_t>& prompts) {
-  std::vector<float> context;
+  std::vector<float> context, pooled;
   for (const int64_t prompt : prompts) {
     const Conditioning& c = request_.conditionings[static_cast<size_t>(prompt)];
     for (int64_t image = 0; image < images_; ++image) {
       context.insert(context.end(), c.data.begin(), c.data.end());
+      if (takes_pooled_) pooled.insert(pooled.end(), c.pooled.begin(), c.pooled.end());
       // A shorter prompt repeats its last vector.
       for (int64_t token = c.tokens; token < pass.tokens; ++token) context.insert(context.end(), c.data.end() - c.width, c.data.end());
     }
   }
   pass.program.upload("ctx", context.data(), static_cast<int64_t>(context.size() * sizeof(float)));
+  if (!pooled.empty()) pass.program.upload("pooled", pooled.data(), static_cast<int64_t>(pooled.size() * sizeof(float)));
   pass.prompts = prompts;
 }
 

@@ -62,6 +62,7 @@ class GuidedDenoiser {
   PredictionType prediction_;
   RunControl control_;
   SampleHooks hooks_;
+  bool takes_pooled_;
   TrainedSigmas trained_;
   int64_t images_, count_, evaluations_ = 0;
   int step_ = 0;

@@ -17,6 +17,7 @@ PredictionType probe_prediction(ModelRunner& runner, const UnetConfig& config, c
   };
   fill("x", config.in_channels * kSide * kSide);
   fill("ctx", config.context_width * kTokens);
+  if (config.pooled_width > 0) fill("pooled", config.pooled_width);
   program.upload("t", &kTimestep, sizeof kTimestep);
   runner.run(program, control);
 

@@ -16,6 +16,13 @@ void check_conditioning(const char* name, const Conditioning& c, const ModelDesc
   }
 }
 
+void check_pooled(const char* name, const Conditioning& c, const ModelDescription& model) {
+  if (model.unet.pooled_width > 0 && static_cast<int64_t>(c.pooled.size()) != model.unet.pooled_width) {
+    invalid(std::string(name) + ": this model needs " + std::to_string(model.unet.pooled_width) + " pooled features; got " +
+            std::to_string(c.pooled.size()));
+  }
+}
+
 void check_chunk(const Chunk& chunk, const ModelDescription& model) {
   if (static_cast<int64_t>(chunk.tokens.size()) != model.text.positions || chunk.weights.size() != chunk.tokens.size()) {
     invalid("chunks: every chunk needs " + std::to_string(model.text.positions) + " tokens and as many weights");
@@ -121,7 +128,10 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
     if (!std::isfinite(value) || value < 0) invalid("samplerOptions: eta, sChurn, sTmin and sNoise must be finite and not negative");
   }
   if (std::isnan(o.s_tmax)) invalid("samplerOptions: sTmax is not a number");
-  for (const Conditioning& conditioning : request.conditionings) check_conditioning("conditionings", conditioning, model);
+  for (const Conditioning& conditioning : request.conditionings) {
+    check_conditioning("conditionings", conditioning, model);
+    check_pooled("conditionings", conditioning, model);
+  }
   if (request.parts.empty() || static_cast<int64_t>(request.parts.size()) > kMostParts) {
     invalid("parts: 1 to " + std::to_string(kMostParts) + " are possible; got " + std::to_string(request.parts.size()));
   }

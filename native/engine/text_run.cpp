@@ -70,10 +70,19 @@ void emphasise(std::vector<Conditioning>& encoded, const std::vector<Text>& text
   }
 }
 
+/// CLIP's pooling: the end token has the highest id of all, and the first one counts.
+Features pool(const std::vector<int32_t>& tokens, const Features& features, int64_t width) {
+  const auto at = std::max_element(tokens.begin(), tokens.end()) - tokens.begin();
+  const auto begin = features.begin() + at * width;
+  return {begin, begin + width};
+}
+
 std::vector<Conditioning> assemble(const std::vector<Text>& texts, const Windows& windows, const TextConfig& config, bool restore_mean) {
   std::vector<Conditioning> encoded;
   for (const Text& text : texts) {
     Conditioning conditioning{{}, static_cast<int64_t>(text.chunks.size()) * config.positions, config.width};
+    const std::vector<int32_t>& first = text.chunks[0].tokens;
+    conditioning.pooled = pool(first, windows.at(first), config.width);
     for (const Chunk& chunk : text.chunks) {
       const Features& features = windows.at(chunk.tokens);
       conditioning.data.insert(conditioning.data.end(), features.begin(), features.end());

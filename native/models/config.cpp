@@ -70,6 +70,7 @@ UnetConfig read_unet(const TensorIndex& index) {
     level.transformer_depth = std::max(level.transformer_depth, count_numbered(index, block + ".1.transformer_blocks.", 64));
   }
   c.middle_depth = count_numbered(index, "unet.middle_block.1.transformer_blocks.", 64);
+  if (index.dim("unet.label_emb.0.0.weight", 1)) c.pooled_width = required_dim(index, {{"unet.label_emb.0.0.weight", 1}});
   const std::string attn = "unet.middle_block.1.transformer_blocks.0.attn2.";
   c.context_width = required_dim(index, {{attn + "to_k.weight", 1}, {attn + "to_v.weight", 1},
                                          {in + "1.1.transformer_blocks.0.attn2.to_k.weight", 1}});
@@ -120,6 +121,10 @@ ModelConfig with_facts(const Facts& facts, ModelConfig config, const std::vector
   config.vae.scale_factor = resolve_scale(facts, kScaleFactor);
   if (config.unet.context_width != config.text.width) {
     throw Error(ErrorCode::kModelUnsupported, "the UNet's context is " + std::to_string(config.unet.context_width) +
+                                                  " wide but the text encoder gives " + std::to_string(config.text.width));
+  }
+  if (config.unet.pooled_width != 0 && config.unet.pooled_width != config.text.width) {
+    throw Error(ErrorCode::kModelUnsupported, "the UNet's pooled text is " + std::to_string(config.unet.pooled_width) +
                                                   " wide but the text encoder gives " + std::to_string(config.text.width));
   }
   if (config.unet.in_channels != config.vae.latent_channels || config.unet.out_channels != config.vae.latent_channels) {

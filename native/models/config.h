@@ -33,6 +33,7 @@ struct UnetConfig {
   };
   int64_t in_channels = 0, out_channels = 0, model_channels = 0, context_width = 0;
   int64_t middle_depth = 0;
+  int64_t pooled_width = 0;  // of the pooled text that takes part in the timestep embedding; 0: none does
   std::vector<Level> levels;
   Resolved<std::vector<int64_t>> heads;  // of each level; the middle has the last one's
 };

@@ -51,12 +51,18 @@ class Unet {
   ValueId silu_emb_, context_;
 };
 
-ValueId time_embedding(Builder& b, const UnetConfig& config, ValueId t) {
+/// Podell et al., SDXL: the pooled text beside the time.
+ValueId pooled_embedding(Builder& b, ValueId pooled, int64_t width) {
+  return b.linear("unet.label_emb.0.2", b.linear("unet.label_emb.0.0", pooled, width, {.activation = Activation::kSilu}), width);
+}
+
+ValueId time_embedding(Builder& b, const UnetConfig& config, ValueId t, int64_t batch) {
   const int64_t width = 4 * config.model_channels;
   const ValueId sinusoid = b.timestep_embedding(t, config.model_channels);
   b.mark("unet.mid.t_sinusoid", sinusoid);
   const ValueId h = b.linear("unet.time_embed.0", sinusoid, width, {.activation = Activation::kSilu});
-  const ValueId emb = b.linear("unet.time_embed.2", h, width);
+  ValueId emb = b.linear("unet.time_embed.2", h, width);
+  if (config.pooled_width > 0) emb = b.add(emb, pooled_embedding(b, b.input("pooled", {batch, config.pooled_width}, true), width));
   b.mark("unet.mid.t_emb", emb);
   return b.activation(emb, Activation::kSilu);  // every ResBlock begins with it
 }
@@ -74,7 +80,7 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
   const ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.in_channels});
   const ValueId t = b.input("t", {shape.batch}, true);
   const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width}, true);
-  Unet net(b, time_embedding(b, config, t), context);
+  Unet net(b, time_embedding(b, config, t, shape.batch), context);
   const std::vector<int64_t>& heads = config.heads.value;
   const Scope unet("unet");
   const auto levels = static_cast<int64_t>(config.levels.size());

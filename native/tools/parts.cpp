@@ -58,6 +58,7 @@ struct UnetInputs {
   const Tensor& x;  // NHWC data
   Tensor ctx;
   std::vector<float> t;  // one per image
+  std::vector<float> pooled = {};  // of all images, where the model takes it
 };
 
 void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::string& name, std::vector<NamedTensor>& results) {
@@ -66,6 +67,12 @@ void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::str
   program.upload("x", in.x.data.data(), static_cast<int64_t>(in.x.data.size()) * 4);
   program.upload("ctx", in.ctx.data.data(), static_cast<int64_t>(in.ctx.data.size()) * 4);
   program.upload("t", in.t.data(), static_cast<int64_t>(in.t.size()) * 4);
+  if (model.config.unet.pooled_width > 0) {
+    if (static_cast<int64_t>(in.pooled.size()) != shape.batch * model.config.unet.pooled_width) {
+      throw Error(ErrorCode::kInvalidArgument, "unet.pooled: [images, " + std::to_string(model.config.unet.pooled_width) + "] is needed");
+    }
+    program.upload("pooled", in.pooled.data(), static_cast<int64_t>(in.pooled.size()) * 4);
+  }
   run_and_take(model.runner, program, [&](const std::string& value) { return value == "unet.out" ? name : value; }, results);
 }
 
@@ -121,15 +128,17 @@ std::vector<NamedTensor> eval_unet(const EvalOptions& options, const WeightStore
   const int64_t batch = x.shape[0];
   std::vector<NamedTensor> results;
   std::vector<float> timesteps{kInnerTimestep};
+  std::vector<float> pooled;
+  if (inputs.find("unet.pooled") != nullptr) pooled = first_rows(read_tensor(inputs, "unet.pooled", 2), batch).data;
   if (inputs.find("unet.t") != nullptr) timesteps = read_tensor(inputs, "unet.t", 1).data;
   for (float t : timesteps) {
-    run_unet(model, {x, first_rows(ctx, batch), repeated(t, batch)}, options.inner && t == kInnerTimestep, "unet.out.t" + number(t), results);
+    run_unet(model, {x, first_rows(ctx, batch), repeated(t, batch), pooled}, options.inner && t == kInnerTimestep, "unet.out.t" + number(t), results);
   }
   if (inputs.find("unet.t_mixed") != nullptr) {
     const Tensor mixed = read_tensor(inputs, "unet.t_mixed", 1);
     std::string name = "unet.out.mixed_t";
     for (float t : mixed.data) name += "_" + number(t);
-    run_unet(model, {x, first_rows(ctx, batch), mixed.data}, false, name, results);
+    run_unet(model, {x, first_rows(ctx, batch), mixed.data, pooled}, false, name, results);
   }
   for (const TensorInfo& tensor : inputs.tensors()) {
     const std::string at = "_t" + number(kInnerTimestep);

@@ -89,6 +89,8 @@ export interface ModelDescription {
     readonly modelChannels: number;
     readonly channelMultipliers: readonly number[];
     readonly contextWidth: number;
+    /** Width of the pooled text that takes part in the timestep embedding; 0: none does. */
+    readonly pooledWidth: number;
     /** By level. */
     readonly heads: Resolved<readonly number[]>;
   };
@@ -151,6 +153,8 @@ export interface EncodeTextRequest {
 
 /** Text features, row-major [tokens, width]. */
 export interface Conditioning {
+  /** At the first end token of the first window, without emphasis [width]; models with `unet.pooledWidth` need it. */
+  readonly pooled?: Float32Array;
   readonly data: Float32Array;
   readonly tokens: number;
   readonly width: number;

@@ -28,9 +28,12 @@ inline std::string file_name(const std::string& canonical) {
 
 class TinyFile {
  public:
-  TinyFile() {
+  /// `pooled`: width of the text that takes part in the timestep embedding.
+  explicit TinyFile(int64_t pooled = 0) {
     Numbers numbers(2024);
-    for (const sdgen::WeightUse& use : sdgen::part_weights(tiny_config()).all()) {
+    sdgen::ModelConfig config = tiny_config();
+    config.unet.pooled_width = pooled;
+    for (const sdgen::WeightUse& use : sdgen::part_weights(config).all()) {
       const int64_t count = Bench::elements(use), fan_in = count / use.shape[0];
       const bool gain = use.layout == sdgen::WeightLayout::kVector && use.name.ends_with("weight");
       // Small enough to stay finite through the depth, large enough that every weight shows in the result.

@@ -150,6 +150,7 @@ class FakeModel implements NativeModel {
         modelChannels: 32,
         channelMultipliers: [1, 2],
         contextWidth: 2,
+        pooledWidth: 0,
         heads: { value: [8, 8], origin: 'default' },
       },
       vae: { channels: 32, channelMultipliers: [1, 2], hasEncoder: false },

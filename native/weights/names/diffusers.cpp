@@ -14,9 +14,11 @@ using Pair = std::pair<std::string_view, std::string_view>;
 
 constexpr int64_t kMaxCount = 64;
 
-constexpr std::array<Pair, 5> kUnetEnds = {{
+constexpr std::array<Pair, 7> kUnetEnds = {{
     {"time_embedding.linear_1.", "time_embed.0."},
     {"time_embedding.linear_2.", "time_embed.2."},
+    {"add_embedding.linear_1.", "label_emb.0.0."},
+    {"add_embedding.linear_2.", "label_emb.0.2."},
     {"conv_in.", "input_blocks.0.0."},
     {"conv_norm_out.", "out.0."},
     {"conv_out.", "out.2."},
