@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { optionsSchema } from '../context/options.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
@@ -28,17 +29,32 @@ export interface AskedRun {
   };
 }
 
+/** A picture's parameters as extensions want them to be understood. */
+function pasted(picture: PictureParameters, extensions: ExtensionRegistry | undefined): PictureParameters {
+  if (extensions?.has('infotext_pasted') !== true) return picture;
+  const shown = { infotext: picture.text, parameters: Object.fromEntries(picture.complete) };
+  const after = extensions.call('infotext_pasted', shown).parameters;
+  if (after === shown.parameters) return picture;
+  const all = new Map(Object.entries(after));
+  return { ...picture, parameters: all, complete: all };
+}
+
 /**
  * The flags with what `--from`'s picture says for those that the command line leaves open; a picture's word counts for
  * more than the environment's. What has no place here is told on stderr.
  */
-async function withPicture(flags: Flags, io: Io): Promise<{ flags: Flags; picture?: PictureParameters }> {
+async function withPicture(
+  flags: Flags,
+  io: Io,
+  extensions: ExtensionRegistry | undefined,
+): Promise<{ flags: Flags; picture?: PictureParameters }> {
   const from = flags.values.from;
   if (typeof from !== 'string') return { flags };
-  const picture = pictureParameters(await inspectImage(resolve(io.cwd, from)));
-  if (picture === undefined || picture.parameters.size === 0) {
+  const written = pictureParameters(await inspectImage(resolve(io.cwd, from)));
+  if (written === undefined || written.parameters.size === 0) {
     throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
   }
+  const picture = pasted(written, extensions);
   const { fields, model, left } = takeOver(picture);
   const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
   // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
@@ -68,7 +84,7 @@ async function outputFields({ values, origins }: Flags, io: Io): Promise<Record<
  * Reads what the flags name: a picture to take over from, a saved plan.
  * @throws UsageError, FailureError
  */
-export async function readRun(given: Flags, io: Io): Promise<AskedRun> {
+export async function readRun(given: Flags, io: Io, extensions?: ExtensionRegistry): Promise<AskedRun> {
   const { plan: file } = given.values;
   if (typeof file === 'string') {
     const flags = flagsBesidePlan(given);
@@ -81,7 +97,7 @@ export async function readRun(given: Flags, io: Io): Promise<AskedRun> {
     };
     return { flags, input: { plan, ...kept }, settings };
   }
-  const { flags, picture } = await withPicture(given, io);
+  const { flags, picture } = await withPicture(given, io, extensions);
   const { values } = flags;
   if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   return {

@@ -127,6 +127,11 @@ export function noTrailFlag(): Option {
   return forField(Object.assign(option, { negate: false }), 'noTrail');
 }
 
+/** Of every command that makes pictures. */
+export function extensionFlag(): Option {
+  return listFlag('--extension <file>', 'a module whose hooks take part in every run; again for more');
+}
+
 export function showFlag(): Option {
   return switchFlag('--show', 'show the picture in the terminal (iTerm2, WezTerm, kitty, Ghostty, Konsole, mintty)');
 }

@@ -6,6 +6,7 @@ import { CachedModelProvider } from '../runtime/model-provider.js';
 import { ProcessingRunner, type RunEvent, type RunSettings } from '../runtime/processing-runner.js';
 import { readRun } from './asked-run.js';
 import { openSink } from './destination.js';
+import { readExtensions } from './extensions.js';
 import { EXIT, tellSearch, warn } from './failure.js';
 import type { Flags } from './flags.js';
 import { Interrupt } from './interrupt.js';
@@ -64,7 +65,8 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
 
 /** @returns the exit code; throws UsageError and FailureError */
 export async function runTextToImage(given: Flags, io: Io): Promise<number> {
-  const { flags, input, settings: asked } = await readRun(given, io);
+  const extensions = await readExtensions('txt2img', given, io);
+  const { flags, input, settings: asked } = await readRun(given, io, extensions);
   const { values } = flags;
   if (values.json === true && values.output === '-') {
     throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
@@ -75,7 +77,7 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
     onSearch: values.quiet === true ? undefined : (path) => tellSearch(path, io),
     addon: io.addon,
   });
-  const runner = new ProcessingRunner({ provider, options: new OptionStore() });
+  const runner = new ProcessingRunner({ provider, options: new OptionStore(), extensions });
   const interrupt = new Interrupt(io);
   const settings = { ...asked, signal: interrupt.signal };
   try {

@@ -82,6 +82,12 @@ export class ExtensionRegistry {
     return this.#extensions.map(({ name }) => name);
   }
 
+  /** Names of those with a hook that may change pixels. */
+  get changing(): readonly string[] {
+    const changes = ['before_process', ...LATENT_HOOKS, 'before_image_saved'] as const;
+    return this.#extensions.filter(({ hooks }) => changes.some((hook) => hooks.has(hook))).map(({ name }) => name);
+  }
+
   /** Whether any extension listens: where none does, payloads need not be made. */
   has(hook: HookName): boolean {
     return this.#extensions.some(({ hooks }) => hooks.has(hook));

@@ -14,7 +14,7 @@ export async function sampleUntilEnd(
   earlyEnd: EarlyEnd | undefined,
 ): Promise<Sampled> {
   if (earlyEnd === undefined) return engine.sample(request, options);
-  const { signal, onStep } = options;
+  const { signal, onStep, onHook } = options;
   const stop = new AbortController();
   let estimate: Latent | undefined;
   const stopWhenPossible = (): void => {
@@ -31,7 +31,7 @@ export async function sampleUntilEnd(
   };
   const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   try {
-    return await engine.sample({ ...request, previewEvery: 1 }, { signal: both, onStep: tell });
+    return await engine.sample({ ...request, previewEvery: 1 }, { signal: both, onStep: tell, onHook });
   } catch (error) {
     if (stop.signal.aborted && signal?.aborted !== true && estimate !== undefined)
       return { latent: estimate, profile: [] };

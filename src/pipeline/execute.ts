@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
+import type { HookCall, HookKind, HookReply } from '../native/hook-types.js';
 import type { Latent, OpProfile, Sampled, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
@@ -25,6 +26,12 @@ export interface GeneratedImage {
   readonly retriedInFp32: boolean;
 }
 
+/** Answers these hooks of the sampling loop, which waits for it. */
+export interface LatentListener {
+  readonly hooks: readonly HookKind[];
+  readonly onHook: (call: HookCall) => HookReply;
+}
+
 export interface ExecuteHooks {
   /** Wraps each stage, for timing. */
   readonly time: <T>(phase: 'load' | 'encode' | 'sample' | 'decode', work: () => Promise<T>) => Promise<T>;
@@ -36,6 +43,10 @@ export interface ExecuteHooks {
   readonly previewEvery: number;
   /** Whether pictures get a trail. */
   readonly trail: boolean;
+  /** Who looks into the sampling of a batch (from 1), if anybody does. */
+  readonly latents?: ((batch: number, steps: number) => LatentListener | undefined) | undefined;
+  /** The weights were read for this run. */
+  readonly onLoaded?: (() => void) | undefined;
   /** Gets the engine's profile of every call when given. */
   readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
 }
@@ -109,6 +120,7 @@ async function sample(
 ): Promise<Sampled> {
   const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = plan.sampler;
   const { state, model } = context;
+  const listener = hooks.latents?.(batch + 1, walkedSteps(plan.sigmas));
   const sampled = await sampleUntilEnd(
     model.engine,
     {
@@ -126,9 +138,11 @@ async function sample(
       previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
       trail: hooks.trail,
+      ...(listener === undefined ? {} : { hooks: listener.hooks }),
     },
     {
       signal: state.signal,
+      onHook: listener?.onHook,
       onStep: (event) => {
         state.completeStep(event.step, event.sigma, event.evaluations);
         hooks.onStep(event.preview);
@@ -203,7 +217,9 @@ export async function* executePlan(
 ): AsyncGenerator<GeneratedImage[], void, void> {
   const { state, model } = context;
   state.plan(imageCount(plan), plan.batches.length, walkedSteps(plan.sigmas));
+  const wasLoaded = model.loaded;
   await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
+  if (!wasLoaded) hooks.onLoaded?.();
   const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();

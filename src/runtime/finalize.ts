@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { shortHash } from '../checkpoints/hash.js';
 import { NUMERICS_VERSION, VERSION } from '../context/version.js';
+import type { RunHooks } from '../extensions/run-hooks.js';
 import { encodePicture } from '../image/codec.js';
 import { requireEncodable } from '../image/formats.js';
 import { makeGrid } from '../image/grid.js';
@@ -44,6 +45,7 @@ interface FinalizeInput {
   readonly images: readonly GeneratedImage[];
   readonly sink: PictureSink | undefined;
   readonly metrics: Metrics;
+  readonly hooks: RunHooks;
   readonly profile: readonly ProfileRow[] | undefined;
 }
 
@@ -56,7 +58,7 @@ function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
   return parts.some((part) => part?.texts.some(({ text }) => /[([]/.test(text)));
 }
 
-function extras(plan: GenerationPlan): [string, InfotextValue][] {
+function extras(plan: GenerationPlan, extensions: readonly string[]): [string, InfotextValue][] {
   const { sampler } = plan;
   const { walk, eta } = findSampler(sampler.id);
   const unless = (key: keyof typeof SAMPLER_DEFAULTS): number | undefined =>
@@ -76,11 +78,16 @@ function extras(plan: GenerationPlan): [string, InfotextValue][] {
     ['Device', plan.device.name],
     ['Precision', plan.device.precision],
     ['VAE tiling', tilingToTell(plan.tiling, plan)],
+    ['Extensions', extensions.length === 0 ? undefined : extensions.join(', ')],
   ];
 }
 
 /** What a picture says of itself; nothing that depends on threads, time or place. */
-export function describePicture(plan: GenerationPlan, image: Pick<GeneratedImage, 'index' | 'seed'>): string {
+export function describePicture(
+  plan: GenerationPlan,
+  image: Pick<GeneratedImage, 'index' | 'seed'>,
+  extensions: readonly string[] = [],
+): string {
   const { variation, resizeFrom, sampler } = plan;
   return formatInfotext({
     prompt: plan.prompt.text,
@@ -102,13 +109,16 @@ export function describePicture(plan: GenerationPlan, image: Pick<GeneratedImage
     clipSkip: plan.clipSkip,
     ensd: findSampler(sampler.id).usesEnsd && sampler.eta !== 0 ? plan.seedDelta : undefined,
     rng: plan.noiseSource === 'torch-cpu' ? 'CPU' : 'GPU',
-    extras: extras(plan),
+    extras: extras(plan, extensions),
     version: VERSION,
   });
 }
 
 /** A picture as it is told of and written. */
-export function describeImage({ plan, planSha256, context }: PreparedRun, image: GeneratedImage): DescribedImage {
+export function describeImage(
+  { plan, planSha256, context, extensions }: PreparedRun,
+  image: GeneratedImage,
+): DescribedImage {
   const own = planOfPicture(plan, image.index);
   const { trail, pixelSha256, index } = image;
   const record = trail && {
@@ -121,7 +131,7 @@ export function describeImage({ plan, planSha256, context }: PreparedRun, image:
     pixelSha256,
     trail,
   };
-  return { ...image, infotext: describePicture(plan, image), record };
+  return { ...image, infotext: describePicture(plan, image, extensions), record };
 }
 
 type FileOptions = Pick<OutputOptions, 'format' | 'quality'>;
@@ -169,11 +179,15 @@ async function encodeAll(images: readonly DescribedImage[], options: FileOptions
 
 async function encodeGrid(
   images: readonly GeneratedImage[],
-  parameters: string,
+  infotext: string,
   { format, quality }: FileOptions,
+  hooks: RunHooks,
 ): Promise<Uint8Array> {
   const sheet = makeGrid(images.map(({ pixels, width, height }) => ({ data: pixels, width, height })));
-  return encodePicture({ rgb: sheet.data, width: sheet.width, height: sheet.height }, { format, quality, parameters });
+  const { width, height, data: pixels } = sheet;
+  const rgb = hooks.grid({ images: images.length, width, height, pixels, infotext });
+  const parameters = infotext;
+  return encodePicture({ rgb, width, height }, { format, quality, parameters });
 }
 
 /**
@@ -181,19 +195,25 @@ async function encodeGrid(
  * @throws FailureError from the sink; the abort's reason when the run is interrupted before or while saving
  */
 export async function finalizeRun(input: FinalizeInput): Promise<GenerationResult> {
-  const { id, prepared, images, sink, metrics, profile } = input;
+  const { id, prepared, images, sink, metrics, profile, hooks } = input;
   const { output, context } = prepared;
   const described = images.map((image) => describeImage(prepared, image));
   let hashes: string[] = [];
   const saved = await metrics.time('save', async () => {
     if (sink === undefined) return undefined;
-    const pictures = await encodeAll(described, output);
-    const grid =
-      output.grid && images.length > 0 ? await encodeGrid(images, described[0]?.infotext ?? '', output) : undefined;
+    const pictures = await encodeAll(
+      described.map((image) => hooks.beforeSaved(image)),
+      output,
+    );
+    const wantsGrid = output.grid && images.length > 0;
+    const grid = wantsGrid ? await encodeGrid(images, described[0]?.infotext ?? '', output, hooks) : undefined;
     hashes = pictures.map(({ data }) => createHash('sha256').update(data).digest('hex'));
     context.state.signal.throwIfAborted();
     return sink.save(pictures, grid, context.state.signal);
   });
+  for (const [i, image] of described.entries()) {
+    if (saved !== undefined) hooks.saved(image.index, saved.paths[i], hashes[i] ?? '');
+  }
   return {
     runId: id,
     prepared,

@@ -66,6 +66,8 @@ export interface PreparedRun {
   readonly memory: MemoryNeed;
   /** The grid's size in pixels, where one was asked for. */
   readonly sheet: PixelSize | undefined;
+  /** Names of extensions that may change the pictures; a plan alone does not give those again. */
+  readonly extensions?: readonly string[] | undefined;
 }
 
 interface PixelSize {

@@ -3,6 +3,8 @@ import type { EarlyEnd } from '../context/early-end.js';
 import type { OptionStore } from '../context/options.js';
 import { RunState, type RunStateView } from '../context/run-state.js';
 import type { CommandOptions, OpenModel } from '../context/runtime-context.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
+import { RunHooks } from '../extensions/run-hooks.js';
 import { previewLatent } from '../image/preview.js';
 import type { DecodedImage, OpProfile } from '../native/types.js';
 import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
@@ -57,6 +59,8 @@ export interface RunnerParts {
   /** The tokenizer of a model; its own unless told otherwise. */
   readonly tokenizer?: ((model: OpenModel) => ClipTokenizer | Promise<ClipTokenizer>) | undefined;
   readonly random?: RandomInteger | undefined;
+  /** Whose hooks every run calls. */
+  readonly extensions?: ExtensionRegistry | undefined;
   /** Bytes that can still be used. */
   readonly availableMemory?: (() => Promise<number | undefined>) | undefined;
   /** A clock in milliseconds. */
@@ -70,6 +74,7 @@ interface Run {
   readonly state: RunState;
   readonly metrics: Metrics;
   readonly profile: ProfileSum | undefined;
+  readonly hooks: RunHooks;
 }
 
 /**
@@ -150,19 +155,22 @@ export class ProcessingRunner {
       state: new RunState(id, either, earlyEnd),
       metrics: new Metrics(this.#parts.now),
       profile: settings.profile === true ? new ProfileSum() : undefined,
+      hooks: new RunHooks(this.#parts.extensions, id),
     };
   }
 
   async #prepare(run: Run): Promise<PreparedRun> {
-    const { input, settings, state } = run;
+    const { settings, state, hooks } = run;
     state.signal.throwIfAborted();
+    const input = isPlanInput(run.input) ? run.input : hooks.request(run.input);
     const { commandOptions, overrideOptions, naming } = settings;
     const { provider, options, random } = this.#parts;
     const onStage = (stage: Stage): void => this.#tell(run, { type: 'stage', stage, state: state.view() });
     const begun = { input, overrideOptions, commandOptions, state, naming, onStage };
     const tokenizer = this.#parts.tokenizer ?? ((model: OpenModel) => this.#tokenizers.of(model));
     const parts = { provider, options, random, tokenizer };
-    const prepared = await (isPlanInput(input) ? preparePlan(begun, input, parts) : prepareRun(begun, parts));
+    const made = await (isPlanInput(input) ? preparePlan(begun, input, parts) : prepareRun(begun, parts));
+    const prepared = { ...made, extensions: hooks.names };
     this.#tell(run, { type: 'prepared', prepared, state: state.view() });
     return prepared;
   }
@@ -182,7 +190,7 @@ export class ProcessingRunner {
   }
 
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {
-    const { state, metrics, profile, settings } = run;
+    const { state, metrics, profile, settings, hooks } = run;
     state.enter('execute');
     this.#tell(run, { type: 'stage', stage: 'execute', state: state.view() });
     const images: GeneratedImage[] = [];
@@ -196,6 +204,8 @@ export class ProcessingRunner {
       },
       previewEvery: settings.previewEvery ?? 0,
       trail: prepared.output.trail,
+      latents: (batch, steps) => hooks.latents(batch, steps),
+      onLoaded: () => hooks.modelLoaded(prepared.context.model),
       onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
     });
     for await (const batch of batches) {
@@ -205,16 +215,25 @@ export class ProcessingRunner {
         this.#tell(run, { type: 'picture', picture, state: state.view() });
       }
     }
+    hooks.processed(images);
     return images;
   }
 
   async #finalize(run: Run, prepared: PreparedRun | undefined, images: readonly GeneratedImage[] | undefined) {
-    const { state, metrics, profile, settings } = run;
+    const { state, metrics, profile, settings, hooks } = run;
     state.enter('finalize');
     this.#tell(run, { type: 'stage', stage: 'finalize', state: state.view() });
     if (prepared === undefined || images === undefined) return undefined;
     state.signal.throwIfAborted();
-    return finalizeRun({ id: state.id, prepared, images, sink: settings.sink, metrics, profile: profile?.rows() });
+    return finalizeRun({
+      id: state.id,
+      prepared,
+      images,
+      sink: settings.sink,
+      metrics,
+      hooks,
+      profile: profile?.rows(),
+    });
   }
 
   #tell(run: Run, event: RunEvent): void {

@@ -14,6 +14,7 @@ import type { Finish, Io } from '../io.js';
 import {
   DEFAULT_FOLDER,
   debugFlag,
+  extensionFlag,
   modelsDirFlag,
   noTrailFlag,
   numberFlag,
@@ -85,6 +86,7 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'))
     .addOption(textFlag('--precision <name>', PRECISION_NAMES.join(', '), 'auto'))
     .addOption(numberFlag('--threads <n>', 'threads that compute', 'one per core'))
+    .addOption(extensionFlag())
     .optionsGroup("Model facts (default: the file's metadata, else its family's):");
   for (const option of overrideFlags()) command.addOption(option);
   command
