@@ -39,6 +39,7 @@ const DESCRIPTION: ModelDescription = {
     modelChannels: 1,
     channelMultipliers: [1],
     contextWidth: 1,
+    pooledWidth: 0,
     heads: { value: [1], origin: 'default' },
   },
   vae: { channels: 1, channelMultipliers: [1], hasEncoder: true },
