@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
+import { PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
 import { schedulerLabels } from '../sampling/schedules.js';
 
@@ -21,6 +22,8 @@ type Source = (lists: Lists) => readonly string[] | Promise<readonly string[]>;
 const VALUES: Readonly<Record<string, Source>> = {
   '--sampler': samplerNames,
   '--scheduler': schedulerLabels,
+  '--upscaler': () => PIXEL_UPSCALER_NAMES,
+  '--upscaler2': () => PIXEL_UPSCALER_NAMES,
   '--device': () => DEVICE_NAMES,
   '--precision': () => PRECISION_NAMES,
   '--format': () => FORMAT_NAMES,

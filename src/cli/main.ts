@@ -10,6 +10,7 @@ import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addServe } from './commands/serve.js';
 import { addTextToImage } from './commands/txt2img.js';
+import { addUpscale } from './commands/upscale.js';
 import { addVerify } from './commands/verify.js';
 import { EXIT, reportError } from './failure.js';
 import { type Finish, type Io, processIo } from './io.js';
@@ -18,6 +19,7 @@ const ABOUT = 'Stable Diffusion for people who live in a terminal.';
 const EXAMPLES = `
 Examples:
   $ sdgen txt2img --prompt "a red fox in the snow" --model models/micro1.safetensors
+  $ sdgen upscale outputs/00001-7.png --scale 2
   $ sdgen explain "a (red:1.3) fox in the [snow:rain:0.5]"
   $ sdgen info outputs/00001-7.png
   $ sdgen models list
@@ -45,6 +47,7 @@ function buildProgram(io: Io, finish: Finish): Command {
       getOutHasColors: () => false,
     });
   addTextToImage(program, io, finish);
+  addUpscale(program, io, finish);
   addExplain(program, io, finish);
   addServe(program, io, finish);
   addInfo(program, io, finish);

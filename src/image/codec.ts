@@ -32,8 +32,8 @@ async function loadSharp(): Promise<typeof import('sharp').default> {
 }
 
 /**
- * RGB8 pixels as a PNG, losslessly, with `texts` after its header.
- * @param rgb row-major, width * height * 3 bytes; RangeError when it is not.
+ * RGB8 pixels, or RGBA8, as a PNG, losslessly, with `texts` after its header.
+ * @param rgb row-major, width * height * 3 bytes, or * 4; RangeError when it is not.
  * @throws FailureError E_IO when the encoder fails.
  */
 export async function encodePng(
@@ -45,11 +45,12 @@ export async function encodePng(
   if (!Number.isInteger(width) || !Number.isInteger(height) || width < 1 || height < 1) {
     throw new RangeError(`a picture of ${width} x ${height} pixels`);
   }
-  if (rgb.length !== width * height * 3) {
+  const channels = rgb.length / (width * height);
+  if (channels !== 3 && channels !== 4) {
     throw new RangeError(`${rgb.length} bytes of RGB for ${width} x ${height} pixels`);
   }
   const sharp = await loadSharp();
-  const picture = sharp(rgb, { raw: { width, height, channels: 3 }, limitInputPixels: false });
+  const picture = sharp(rgb, { raw: { width, height, channels }, limitInputPixels: false });
   let png: Buffer;
   try {
     png = await picture.png({ compressionLevel: 6, adaptiveFiltering: false, palette: false }).toBuffer();
@@ -72,14 +73,17 @@ export async function encodePicture(
     readonly quality: number;
     readonly parameters: string;
     readonly record?: Uint8Array | undefined;
+    /** More texts of a PNG. */
+    readonly texts?: readonly PngText[] | undefined;
   },
 ): Promise<Buffer> {
   const { rgb, width, height } = picture;
-  const { format, quality, parameters, record } = options;
+  const { format, quality, parameters, record, texts = [] } = options;
   if (format === 'png') {
     const png = await encodePng(rgb, width, height);
     const recorded = record === undefined ? png : insertPngRecord(png, record);
-    return insertPngTexts(recorded, [{ keyword: 'parameters', text: parameters }]);
+    const own = parameters === '' ? [] : [{ keyword: 'parameters', text: parameters }];
+    return insertPngTexts(recorded, [...own, ...texts]);
   }
   // sharp itself would reduce the comment to ASCII: it keeps a block that is there.
   const carrier = insertPngExif(await encodePng(rgb, width, height), buildExif(parameters, record));

@@ -112,6 +112,11 @@ function optionalFloat(value: number | undefined): string | undefined {
   return value === undefined ? undefined : pythonFloat(value);
 }
 
+/** "Key: value, Key: value", as a picture's parameters have them. */
+export function formatPairs(pairs: readonly (readonly [key: string, value: string])[]): string {
+  return pairs.map(([key, value]) => formatPair(key, value)).join(', ');
+}
+
 function formatPair(key: string, value: string | number | boolean): string {
   const text = typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
   return text === key ? key : `${key}: ${quote(text)}`;

@@ -94,3 +94,11 @@ export const SERVER_DEFAULTS = {
   maxBodyMb: 64,
   maxQueue: 64,
 } as const;
+
+/** Of `sdgen upscale`; sides are pixels. */
+export const UPSCALE_DEFAULTS = { scale: 2, upscaler: 'Lanczos' } as const;
+export const UPSCALE_LIMITS = {
+  scale: { min: 0.05, max: 16 },
+  side: { min: 1, max: 16384 },
+  visibility: { min: 0, max: 1 },
+} as const;

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../../request/upscalers.js';
 import { SAMPLERS, type SamplerInfo } from '../../sampling/samplers.js';
 import { DEFAULT_RHO } from '../../sampling/schedule-formulas.js';
 import { SCHEDULERS } from '../../sampling/schedules.js';
@@ -41,16 +42,6 @@ function samplerOptions({
 /** Schedules that the webui computes from the model's own sigmas. */
 const NEEDS_MODEL = new Set(['uniform', 'sgm_uniform', 'simple', 'normal', 'ddim', 'beta', 'turbo']);
 
-const UPSCALERS = ['None', 'Lanczos', 'Nearest'] as const;
-const LATENT_MODES = [
-  'Latent',
-  'Latent (antialiased)',
-  'Latent (bicubic)',
-  'Latent (bicubic antialiased)',
-  'Latent (nearest)',
-  'Latent (nearest-exact)',
-] as const;
-
 /** What there is to choose from. */
 export function addLists(app: FastifyInstance): void {
   app.get('/sdapi/v1/samplers', { schema: list(sampler) }, async () =>
@@ -66,9 +57,9 @@ export function addLists(app: FastifyInstance): void {
     })),
   );
   app.get('/sdapi/v1/upscalers', { schema: list(upscaler) }, async () =>
-    UPSCALERS.map((name) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 })),
+    PIXEL_UPSCALER_NAMES.map((name) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 })),
   );
   app.get('/sdapi/v1/latent-upscale-modes', { schema: list(z.object({ name: z.string() })) }, async () =>
-    LATENT_MODES.map((name) => ({ name })),
+    LATENT_UPSCALER_NAMES.map((name) => ({ name })),
   );
 }
