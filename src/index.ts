@@ -4,6 +4,8 @@ export { OptionStore } from './context/options.js';
 export type { RunOutcome, RunPhase, RunStateView } from './context/run-state.js';
 export type { CommandOptions, OpenModel, ResolvedDevice, RuntimeContext } from './context/runtime-context.js';
 export { VERSION } from './context/version.js';
+export { EXTENSION_API_VERSION, type Extension, HOOK_NAMES, type HookName } from './extensions/hooks.js';
+export { ExtensionRegistry } from './extensions/registry.js';
 export type { GeneratedImage } from './pipeline/execute.js';
 export { type GenerationPlan, hashPlan, parsePlan } from './pipeline/plan.js';
 export { FailureError, UsageError } from './request/errors.js';

@@ -12,6 +12,7 @@ import { Catalog } from '../server/catalog.js';
 import { FAKE_MODELS } from '../server/fake-models.js';
 import { type Listening, startServer } from '../server/serve.js';
 import type { Credentials, ServerSettings } from '../server/settings.js';
+import { readExtensions } from './extensions.js';
 import { EXIT, warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
 import { type Io, writeAll } from './io.js';
@@ -96,7 +97,9 @@ export async function runServe(flags: Flags, io: Io): Promise<number> {
   const options = parseWith(serveSchema, pick(values, Object.keys(serveSchema.shape)), flags.nameOf);
   const commandOptions = readCommandOptions(flags, io);
   const isOpenToAll = !['127.0.0.1', '::1', 'localhost'].includes(options.host) && options.apiAuth === undefined;
-  const server = await listen(readParts(options, commandOptions, values.quiet === true, io), options);
+  const extensions = await readExtensions('serve', flags, io);
+  const parts = readParts(options, commandOptions, values.quiet === true, io);
+  const server = await listen({ ...parts, extensions }, options);
   if (isOpenToAll) warn(io, `everybody who reaches ${server.url} may use it: --api-auth user:password says who may`);
   if (options.fakeInference) warn(io, '--fake-inference: the answers hold plain colours, not pictures of a model');
   let onSignal: () => void = () => undefined;

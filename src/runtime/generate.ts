@@ -1,5 +1,7 @@
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore, type OptionsInput } from '../context/options.js';
+import type { Extension } from '../extensions/hooks.js';
+import { ExtensionRegistry } from '../extensions/registry.js';
 import type { DecodedImage, Estimate } from '../native/types.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import type { CommandOptionsInput } from '../request/command-options.js';
@@ -21,6 +23,8 @@ export interface GenerateSettings extends CommandOptionsInput {
   readonly provider?: ModelProvider | undefined;
   /** Settings that a request does not hold, such as `eta`. */
   readonly options?: OptionsInput | undefined;
+  /** Whose hooks take part in the run, in this order (docs/extension-api.md). */
+  readonly extensions?: readonly Extension[] | undefined;
   /** Aborting it ends the iteration with a FailureError E_CANCELLED within one model evaluation. */
   readonly signal?: AbortSignal | undefined;
   /** Every n-th step shows the pictures as they stand; 0 or absent: none does. */
@@ -92,7 +96,7 @@ export async function* generate(
   request: TextToImageInput | PlanInput,
   settings: GenerateSettings,
 ): AsyncGenerator<GenerateEvent, void, void> {
-  const { provider: given, options, signal, previewEvery, ...machine } = settings;
+  const { provider: given, options, signal, previewEvery, extensions = [], ...machine } = settings;
   if (
     previewEvery !== undefined &&
     !(Number.isInteger(previewEvery) && previewEvery >= 0 && previewEvery <= MAX_EVERY)
@@ -101,9 +105,12 @@ export async function* generate(
   }
   const commandOptions = resolveCommandOptions(machine, { cwd: process.cwd(), env: process.env });
   const provider = given ?? new CachedModelProvider({ cacheFolder: cacheFolder(process.env) });
+  // A hook that fails is a line for people where there is a terminal; a library's user gets a process warning.
+  const registry = new ExtensionRegistry((message) => process.emitWarning(message, 'SdgenExtension'));
+  for (const extension of extensions) registry.register(extension, 'an extension');
   const left = new AbortController();
   const queue = new EventQueue<GenerateEvent>();
-  const run = new ProcessingRunner({ provider, options: new OptionStore(options) })
+  const run = new ProcessingRunner({ provider, options: new OptionStore(options), extensions: registry })
     .run(request, {
       commandOptions,
       signal: signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]),

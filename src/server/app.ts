@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { OptionStore } from '../context/options.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
 import type { ModelProvider } from '../runtime/model-provider.js';
 import { ProcessingRunner } from '../runtime/processing-runner.js';
 import { ExecutionQueue } from '../runtime/queue.js';
@@ -29,6 +30,8 @@ export interface AppParts {
   readonly provider: ModelProvider;
   readonly options: OptionStore;
   readonly models: Models;
+  /** Whose hooks take part in every run. */
+  readonly extensions?: ExtensionRegistry | undefined;
   /** Options of the webui that flags decide: the checkpoint. */
   readonly initialOptions?: Readonly<Record<string, OptionValue>> | undefined;
   /** Of fastify: pino's, or none. */
@@ -95,9 +98,10 @@ export async function createApp(parts: AppParts): Promise<App> {
     models,
     queue,
     metrics,
-    runner: new ProcessingRunner({ provider, options }),
+    runner: new ProcessingRunner({ provider, options, extensions: parts.extensions }),
     options: new WebuiOptions(options, parts.initialOptions),
     jobs: new JobStore(queue, (job) => metrics.jobEnded(job)),
+    extensions: parts.extensions,
     log: http.log,
     isOpen: true,
   };
@@ -115,7 +119,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   addOptions(http, services);
   addModels(http, services);
   addLists(http);
-  addScripts(http);
+  addScripts(http, parts.extensions);
   addPngInfo(http, services);
   addMemory(http);
   addHealth(http, services);

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { CommandOptions } from '../context/runtime-context.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
 import type { ModelProvider } from '../runtime/model-provider.js';
 import type { ProcessingRunner } from '../runtime/processing-runner.js';
 import type { ExecutionQueue } from '../runtime/queue.js';
@@ -23,6 +24,7 @@ export interface Services {
   readonly jobs: JobStore;
   readonly models: Models;
   readonly metrics: ServerMetrics;
+  readonly extensions: ExtensionRegistry | undefined;
   readonly log: FastifyBaseLogger;
   /** Whether the server takes new work; false once it is told to end. */
   isOpen: boolean;

@@ -2,7 +2,16 @@ import type { Command } from 'commander';
 import { DEVICE_NAMES, PRECISION_NAMES, SERVER_DEFAULTS } from '../../request/limits.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { debugFlag, listFlag, modelsDirFlag, numberFlag, overrideFlags, switchFlag, textFlag } from '../options.js';
+import {
+  debugFlag,
+  extensionFlag,
+  listFlag,
+  modelsDirFlag,
+  numberFlag,
+  overrideFlags,
+  switchFlag,
+  textFlag,
+} from '../options.js';
 
 const EXAMPLES = `
 Examples:
@@ -47,6 +56,7 @@ export function addServe(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'))
     .addOption(textFlag('--precision <name>', PRECISION_NAMES.join(', '), 'auto'))
     .addOption(numberFlag('--threads <n>', 'threads that compute', 'one per core'))
+    .addOption(extensionFlag())
     .optionsGroup("Model facts (default: the file's metadata, else its family's):");
   for (const option of overrideFlags()) command.addOption(option);
   command

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { ExtensionRegistry } from '../../extensions/registry.js';
 import { readImageInfo } from '../../image/codec.js';
-import { pictureParameters } from '../../runtime/picture-parameters.js';
+import { type PictureParameters, pictureParameters } from '../../runtime/picture-parameters.js';
 import { readAs } from '../coerce.js';
 import { pictureBytes } from '../picture-input.js';
 import type { Services } from '../services.js';
@@ -29,8 +30,17 @@ const TECHNICAL = new Set([
   'photoshop',
 ]);
 
+function pastedParameters(picture: PictureParameters, extensions: ExtensionRegistry | undefined) {
+  const parameters = {
+    ...Object.fromEntries(picture.complete),
+    Prompt: picture.prompt,
+    'Negative prompt': picture.negativePrompt,
+  };
+  return extensions?.call('infotext_pasted', { infotext: picture.text, parameters }).parameters ?? parameters;
+}
+
 /** POST png-info: what a picture says of how it was made. */
-export function addPngInfo(app: FastifyInstance, { settings }: Services): void {
+export function addPngInfo(app: FastifyInstance, { settings, extensions }: Services): void {
   app.post(
     '/sdapi/v1/png-info',
     { schema: { tags: ['pictures'], body, response: { 200: response } } },
@@ -42,14 +52,7 @@ export function addPngInfo(app: FastifyInstance, { settings }: Services): void {
       return {
         info: picture?.text ?? '',
         items: Object.fromEntries(items.map(({ keyword, text }) => [keyword, text])),
-        parameters:
-          picture === undefined
-            ? {}
-            : {
-                ...Object.fromEntries(picture.complete),
-                Prompt: picture.prompt,
-                'Negative prompt': picture.negativePrompt,
-              },
+        parameters: picture === undefined ? {} : pastedParameters(picture, extensions),
       };
     },
   );

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { EXTENSION_API_VERSION } from '../../extensions/hooks.js';
+import type { ExtensionRegistry } from '../../extensions/registry.js';
 import { HttpError, refuseField } from '../errors.js';
 
 /** Titles of the webui's own scripts that are always on: named by many clients, and off unless they have arguments. */
@@ -78,8 +80,24 @@ const scriptInfo = z.object({
   args: z.array(z.record(z.string(), z.unknown())),
 });
 
+/** The webui's fields of an extension, which is a git repository there. */
+const extensionInfo = z.object({
+  name: z.string(),
+  remote: z.string(),
+  branch: z.string(),
+  commit_hash: z.string(),
+  version: z.string(),
+  commit_date: z.number(),
+  enabled: z.boolean(),
+});
+
+function describeExtension(name: string): z.output<typeof extensionInfo> {
+  const version = String(EXTENSION_API_VERSION);
+  return { name, remote: '', branch: '', commit_hash: '', version, commit_date: 0, enabled: true };
+}
+
 /** GET scripts, script-info, extensions. */
-export function addScripts(app: FastifyInstance): void {
+export function addScripts(app: FastifyInstance, extensions: ExtensionRegistry | undefined): void {
   const names = z.array(z.string());
   app.get(
     '/sdapi/v1/scripts',
@@ -96,9 +114,7 @@ export function addScripts(app: FastifyInstance): void {
         .map((name) => ({ name, is_alwayson: true, is_img2img: isImg2img, args: [] })),
     ),
   );
-  app.get(
-    '/sdapi/v1/extensions',
-    { schema: { response: { 200: z.array(z.object({ name: z.string() })) } } },
-    async () => [],
+  app.get('/sdapi/v1/extensions', { schema: { response: { 200: z.array(extensionInfo) } } }, async () =>
+    (extensions?.names ?? []).map(describeExtension),
   );
 }
