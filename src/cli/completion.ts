@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { SOURCE_FORMATS } from '../batch/source-formats.js';
 import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
 import { PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
@@ -28,6 +29,7 @@ const VALUES: Readonly<Record<string, Source>> = {
   '--precision': () => PRECISION_NAMES,
   '--format': () => FORMAT_NAMES,
   '--rng': () => NOISE_NAMES,
+  '--input-format': () => SOURCE_FORMATS,
   '--prediction-type': () => ['epsilon', 'v_prediction'],
   '--unipc-variant': () => ['bh1', 'bh2'],
   '--unipc-skip': () => ['time_uniform', 'time_quadratic', 'logSNR'],

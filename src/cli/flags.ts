@@ -23,17 +23,6 @@ export function environmentName(option: Option): string {
   return `SDGEN_${(option.long ?? '').replace(/^--/, '').replaceAll('-', '_').toUpperCase()}`;
 }
 
-/**
- * A number where the text is one that a double holds as written; otherwise the text, which the schema then refuses by
- * the field's own rule.
- */
-export function toNumber(text: string): number | string {
-  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return text;
-  const value = Number(text);
-  const isExact = !/^[+-]?\d+$/.test(text) || Number.isSafeInteger(value);
-  return Number.isFinite(value) && isExact ? value : text;
-}
-
 /** A flag's value as text outside of the command line; a switch is on or off. @throws UsageError naming `name` */
 export function parseText(option: Option, text: string, name: string): unknown {
   if (option.isBoolean()) {

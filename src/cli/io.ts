@@ -13,6 +13,8 @@ export interface SignalSource {
 export interface Io {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
+  /** What is piped in; nothing where absent. */
+  readonly stdin?: AsyncIterable<Uint8Array | string> | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly signals: SignalSource;
@@ -21,7 +23,17 @@ export interface Io {
 }
 
 export function processIo(): Io {
-  return { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd(), signals: process };
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    // Only a command that reads it opens it.
+    get stdin() {
+      return process.stdin;
+    },
+    env: process.env,
+    cwd: process.cwd(),
+    signals: process,
+  };
 }
 
 /** Writes and waits until the stream has taken it. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../context/version.js';
 import { UsageError } from '../request/errors.js';
+import { addBatch } from './commands/batch.js';
 import { addBench } from './commands/bench.js';
 import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
@@ -48,6 +49,7 @@ function buildProgram(io: Io, finish: Finish): Command {
     });
   addTextToImage(program, io, finish);
   addUpscale(program, io, finish);
+  addBatch(program, io, finish);
   addExplain(program, io, finish);
   addServe(program, io, finish);
   addInfo(program, io, finish);

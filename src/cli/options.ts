@@ -1,7 +1,7 @@
 import { delimiter } from 'node:path';
 import { Option } from 'commander';
 import { EMPHASIS_NAMES } from '../request/limits.js';
-import { toNumber } from './flags.js';
+import { toNumber } from '../request/number-text.js';
 
 /** Where pictures go unless told otherwise. */
 export const DEFAULT_FOLDER = 'outputs';

@@ -1,5 +1,5 @@
+import { toNumber } from '../request/number-text.js';
 import type { PictureParameters } from '../runtime/picture-parameters.js';
-import { toNumber } from './flags.js';
 
 /** What a picture's parameters give a request, and what of them has no place in one. */
 export interface TakenOver {

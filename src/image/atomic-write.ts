@@ -6,6 +6,13 @@ import { FailureError } from '../request/errors.js';
 export interface WriteOptions {
   /** Replace a file of that name; without it an existing one is an error. */
   readonly force: boolean;
+  /** Put into the temporary file's name, so that what a killed process left can be told from others'. */
+  readonly mark?: string | undefined;
+}
+
+/** Begins a temporary file's name; `mark` as in WriteOptions. */
+export function temporaryPrefix(mark?: string): string {
+  return mark === undefined ? '.sdgen-' : `.sdgen-${mark}-`;
 }
 
 /**
@@ -16,7 +23,7 @@ export interface WriteOptions {
  */
 export async function writeFileAtomic(path: string, data: Uint8Array, options: WriteOptions): Promise<void> {
   if (options.force) await refuseSpecial(path);
-  const temporary = join(dirname(path), `.sdgen-${randomBytes(9).toString('hex')}.tmp`);
+  const temporary = join(dirname(path), `${temporaryPrefix(options.mark)}${randomBytes(9).toString('hex')}.tmp`);
   const failure = await attempt(path, async () => {
     await writeSynced(temporary, data);
     if (options.force) await rename(temporary, path);

@@ -9,6 +9,7 @@ const COMMANDS = [
   [],
   ['txt2img'],
   ['upscale'],
+  ['batch'],
   ['explain'],
   ['serve'],
   ['info'],

@@ -1,21 +1,10 @@
 import type { Command } from 'commander';
-import {
-  DEFAULTS,
-  DEVICE_NAMES,
-  FORMAT_NAMES,
-  LIMITS,
-  PRECISION_NAMES,
-  VAE_TILING_NAMES,
-} from '../../request/limits.js';
-import { samplerNames } from '../../sampling/samplers.js';
-import { schedulerLabels } from '../../sampling/schedules.js';
+import { DEFAULTS, FORMAT_NAMES } from '../../request/limits.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import {
   DEFAULT_FOLDER,
   debugFlag,
-  extensionFlag,
-  modelsDirFlag,
   noTrailFlag,
   numberFlag,
   overrideFlags,
@@ -26,6 +15,7 @@ import {
   textFlag,
   variationFlags,
 } from '../options.js';
+import { machineFlags, pictureFlags } from '../picture-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -38,9 +28,6 @@ Examples:
 In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new chunk,
 [from:to:0.5] changes half-way, [a|b] at every step, AND joins prompts. See how one is read: sdgen explain "a (word:1.3)"`;
 
-const { side } = LIMITS;
-const sideRange = `${side.min} to ${side.max}, a multiple of ${side.multiple}`;
-
 /** `sdgen txt2img`: the flags here, the work in run-txt2img. */
 export function addTextToImage(program: Command, io: Io, finish: Finish): void {
   const command = program.command('txt2img');
@@ -52,42 +39,17 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--from <image>', "take over a picture's parameters; other flags win"))
     .addOption(
       textFlag('--plan <file>', 'run a saved plan exactly (from --dry-run --json); it says all but where and how'),
-    )
-    .addOption(numberFlag('--steps <n>', 'sampling steps', DEFAULTS.steps))
-    .addOption(textFlag('--sampler <name>', samplerNames().join(', '), DEFAULTS.sampler))
-    .addOption(textFlag('--scheduler <name>', schedulerLabels().join(', '), DEFAULTS.scheduler))
-    .addOption(numberFlag('--cfg-scale <x>', 'how strictly the prompt is followed; 1 = no guidance', DEFAULTS.cfgScale))
-    .addOption(numberFlag('--width <pixels>', sideRange, DEFAULTS.width))
-    .addOption(numberFlag('--height <pixels>', sideRange, DEFAULTS.height))
-    .addOption(numberFlag('--seed <n>', 'of the first picture, the next has one more; -1 = random', DEFAULTS.seed))
-    .addOption(numberFlag('--count <n>', 'batches', DEFAULTS.count))
-    .addOption(numberFlag('--batch-size <n>', 'pictures made at once', DEFAULTS.batchSize))
-    .addOption(numberFlag('--clip-skip <n>', 'text encoder layers from the end, 1 = the last', DEFAULTS.clipSkip))
-    .addOption(
-      textFlag(
-        '--vae-tiling <when>',
-        `decode in tiles: ${VAE_TILING_NAMES.join(', ')} (large pictures)`,
-        DEFAULTS.vaeTiling,
-      ),
-    )
-    .addOption(textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng))
-    .optionsGroup('Prompt:');
+    );
+  for (const option of pictureFlags()) command.addOption(option);
+  command.optionsGroup('Prompt:');
   for (const option of promptFlags()) command.addOption(option);
   command.optionsGroup('Variation of the seed:');
   for (const option of variationFlags()) command.addOption(option);
   command.optionsGroup('Sampling:');
   for (const option of samplingFlags()) command.addOption(option);
-  command
-    .optionsGroup('Model and machine:')
-    .addOption(
-      textFlag('-m, --model <file|name>', 'a .safetensors file, a folder of diffusers, or a name in a models folder'),
-    )
-    .addOption(modelsDirFlag())
-    .addOption(textFlag('--device <name>', DEVICE_NAMES.join(', '), 'auto'))
-    .addOption(textFlag('--precision <name>', PRECISION_NAMES.join(', '), 'auto'))
-    .addOption(numberFlag('--threads <n>', 'threads that compute', 'one per core'))
-    .addOption(extensionFlag())
-    .optionsGroup("Model facts (default: the file's metadata, else its family's):");
+  command.optionsGroup('Model and machine:');
+  for (const option of machineFlags()) command.addOption(option);
+  command.optionsGroup("Model facts (default: the file's metadata, else its family's):");
   for (const option of overrideFlags()) command.addOption(option);
   command
     .optionsGroup('Output:')

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { toNumber } from '../../../src/cli/flags.js';
 import { createProgress, formatDuration, formatRate } from '../../../src/cli/progress.js';
 import { RunState } from '../../../src/context/run-state.js';
+import { toNumber } from '../../../src/request/number-text.js';
 
 describe('progress without a terminal', () => {
   it('writes a line every ten seconds and one at the end of a batch', () => {
