@@ -10,6 +10,8 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
+      // Runs in a browser alone: test/e2e/web-page.test.ts drives it there.
+      exclude: ['src/web/**'],
       reporter: ['text-summary', 'json-summary', 'lcovonly'],
       reportsDirectory: 'coverage',
       thresholds: { lines: COVERAGE_LINES },

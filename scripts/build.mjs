@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { toolchainProblem } from './check-toolchain.mjs';
@@ -88,12 +88,16 @@ function filesUnder(folder) {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
+/** The web page is built by another tool. @param {string} root of dist or src @param {string} file */
+const isOfPage = (root, file) => relative(root, file).startsWith('web/');
+
 /**
  * Removes compiled files whose source is gone, so that they are neither run nor packed.
  * @param {string} dist @param {string} src
  */
 export function pruneDist(dist, src) {
   for (const file of filesUnder(dist)) {
+    if (isOfPage(dist, file)) continue;
     const source = relative(dist, file).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
     if (source.endsWith('.ts') && !existsSync(join(src, source))) rmSync(file);
   }
@@ -102,7 +106,7 @@ export function pruneDist(dist, src) {
 /** Whether a source has no compiled file. @param {string} dist @param {string} src */
 export function lacksOutput(dist, src) {
   return filesUnder(src)
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => file.endsWith('.ts') && !isOfPage(src, file))
     .some((file) => !existsSync(join(dist, relative(src, file).replace(/\.ts$/, '.js'))));
 }
 
@@ -119,7 +123,14 @@ export async function buildAssets() {
   if (written) console.log(`wrote ${relative(ROOT, path)}`);
 }
 
-const PARTS = { native: buildNative, ts: buildTypeScript, assets: buildAssets };
+/** The web page, from src/web into dist/web: a few static files. */
+export async function buildWeb() {
+  const vite = join(dirname(developmentFile('vite/package.json')), 'bin', 'vite.js');
+  const options = ['--base', './', '--outDir', join(DIST, 'web'), '--emptyOutDir', '--logLevel', 'warn'];
+  await run('building the web page', process.execPath, [vite, 'build', join(SRC, 'web'), ...options]);
+}
+
+const PARTS = { native: buildNative, ts: buildTypeScript, assets: buildAssets, web: buildWeb };
 
 /** @param {string[]} names parts to build; none means all */
 export async function main(names) {

@@ -12,6 +12,7 @@ import { JobStore } from './job-store.js';
 import { addJobs } from './jobs.js';
 import { ServerMetrics } from './metrics.js';
 import { addOpenApi } from './openapi.js';
+import { addPage } from './page.js';
 import { addLists } from './sdapi/lists.js';
 import { addMemory } from './sdapi/memory.js';
 import { addModels } from './sdapi/models.js';
@@ -123,5 +124,6 @@ export async function createApp(parts: AppParts): Promise<App> {
   addPngInfo(http, services);
   addMemory(http);
   addHealth(http, services);
+  await addPage(http);
   return { http, services };
 }
