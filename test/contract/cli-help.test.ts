@@ -12,6 +12,7 @@ const COMMANDS = [
   ['explain'],
   ['serve'],
   ['info'],
+  ['plan'],
   ['verify'],
   ['models'],
   ['models', 'list'],
