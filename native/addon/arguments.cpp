@@ -373,6 +373,13 @@ bench::Options read_bench_options(Napi::Value value) {
   return read;
 }
 
+ProbeOptions read_probe_options(Napi::Value value) {
+  constexpr std::array<const char*, 2> kPrecisions{"fp32", "bf16"};
+  const Argument options(value, "");
+  const size_t precision = options["precision"].one_of(kPrecisions);
+  return {kPrecisions.at(precision), static_cast<int>(options["threads"].integer(0, 1024)), options["seconds"].number(0, 60)};
+}
+
 bool read_switch(Napi::Value request, const char* name) {
   const Argument value = Argument(request, "")[name];
   return value.given() && value.boolean();

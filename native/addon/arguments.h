@@ -27,6 +27,12 @@ std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescripti
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
 ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model);
 bench::Options read_bench_options(Napi::Value value);
+struct ProbeOptions {
+  std::string precision;
+  int threads;
+  double seconds;
+};
+ProbeOptions read_probe_options(Napi::Value value);
 /// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.
 void read_hook_reply(Napi::Value reply, HookCall& call);
 /// An optional switch of a request: `profile`, `trail`.

@@ -131,6 +131,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       });
     }, "capabilities"));
     exports.Set("bench", Napi::Function::New(env, start_bench, "bench"));
+    exports.Set("probePeak", Napi::Function::New(env, start_probe, "probePeak"));
     exports.Set("openModel", Napi::Function::New(env, ModelObject::open, "openModel"));
     return exports;
   });

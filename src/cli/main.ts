@@ -10,7 +10,7 @@ import { addExplain } from './commands/explain.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addServe } from './commands/serve.js';
-import { addTextToImage } from './commands/txt2img.js';
+import { addPlan, addTextToImage } from './commands/txt2img.js';
 import { addUpscale } from './commands/upscale.js';
 import { addVerify } from './commands/verify.js';
 import { EXIT, reportError } from './failure.js';
@@ -48,6 +48,7 @@ function buildProgram(io: Io, finish: Finish): Command {
       getOutHasColors: () => false,
     });
   addTextToImage(program, io, finish);
+  addPlan(program, io, finish);
   addUpscale(program, io, finish);
   addBatch(program, io, finish);
   addExplain(program, io, finish);

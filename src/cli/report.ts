@@ -1,8 +1,12 @@
+import type { ProbeOptions } from '../native/bench-types.js';
 import { chunkCount, type PlanPart } from '../pipeline/plan.js';
 import type { GenerationResult } from '../runtime/finalize.js';
-import { availableMemory, formatBytes } from '../runtime/memory.js';
+import { whatFits } from '../runtime/fitting.js';
+import { availableMemory, formatBytes, hasRoom } from '../runtime/memory.js';
 import type { PreparedRun } from '../runtime/prepare.js';
 import type { ProfileRow } from '../runtime/profile.js';
+import { estimateTime, workOf } from '../runtime/work.js';
+import { formatDuration } from './progress.js';
 
 /** Columns aligned by spaces; those named in `right` to the right. */
 export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
@@ -78,22 +82,31 @@ function tilingText({ tiling }: PreparedRun['plan']): string {
   return tiling === 'none' ? '' : `, decoded in tiles of ${tiling.tile} with an overlap of ${tiling.overlap}`;
 }
 
-/** What --dry-run prints: the plan as a whole, and whether it fits. */
-export async function dryRunDocument(prepared: PreparedRun, paths: { readonly model: string }) {
-  const { plan, planSha256, estimate, memory, context } = prepared;
+/** Measures the processor's peak, in GFLOP/s. */
+export type Probe = (options: ProbeOptions) => Promise<number>;
+
+/** What --dry-run prints: the plan as a whole, and whether it fits; with a probe also how long it takes. */
+export async function dryRunDocument(prepared: PreparedRun, probe?: Probe) {
+  const { plan, planSha256, estimate, memory, context, sheet } = prepared;
   const neededBytes = Math.max(0, memory.engineBytes - memory.loadedBytes) + memory.pictureBytes;
   const availableBytes = await availableMemory();
+  const fits = hasRoom(memory, availableBytes);
+  const work = workOf(plan, context);
   return {
     plan,
     planSha256,
-    model: paths.model,
+    model: context.model.path,
     device: context.device,
     estimate,
     memory: {
       neededBytes,
       availableBytes: availableBytes ?? null,
-      fits: availableBytes === undefined || neededBytes <= availableBytes,
+      fits,
+      // What would fit instead, where this does not.
+      ...(fits ? {} : { alternatives: whatFits(plan, context, sheet, availableBytes ?? 0) }),
     },
+    work,
+    ...(probe === undefined ? {} : { time: (await estimateTime(work, context, probe)) ?? null }),
   };
 }
 
@@ -104,15 +117,40 @@ function describeParts(parts: readonly PlanPart[], textWindow: number): string {
   return `${size}${parts.length > 1 ? `, ${parts.length} parts` : ''}${texts > parts.length ? `, ${texts} texts` : ''}`;
 }
 
-export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>>): string {
-  const { plan, planSha256, estimate, memory, device, model } = document;
+type DryRun = Awaited<ReturnType<typeof dryRunDocument>>;
+
+function fittingText(alternatives: readonly string[]): string {
+  return alternatives.length === 0 ? 'no, at no size' : `no; it would with ${alternatives.join(', or ')}`;
+}
+
+function workText({ plan, work }: DryRun): string {
+  const { count, isExact } = work.evaluations;
+  const batches = plan.batches.length > 1 ? ` a batch, ${plan.batches.length} batches` : '';
+  return `about ${(work.total / 1e9).toFixed(1)} GFLOP: ${isExact ? '' : 'perhaps '}${count} evaluations${batches}`;
+}
+
+/** "0.42 s", "14 s", "1:05:00". */
+function secondsText(seconds: number): string {
+  if (seconds >= 60) return formatDuration(seconds);
+  return `${seconds < 10 ? seconds.toPrecision(2) : Math.round(seconds)} s`;
+}
+
+function timeText(time: DryRun['time'], isExact: boolean): string {
+  if (time === undefined || time === null) return 'unknown: the peak of this device cannot be measured';
+  const { seconds, peakGflops, shares } = time;
+  const percent = (share: number): string => `${Math.round(share * 100)} %`;
+  const basis =
+    `text ${secondsText(seconds.text)}, sampling ${secondsText(seconds.unet)}, decoding ${secondsText(seconds.vae)}, after ` +
+    `loading; reckoned from a measured peak of ${peakGflops.toFixed(0)} GFLOP/s, of which ${percent(shares.text)}, ` +
+    `${percent(shares.unet)}, ${percent(shares.vae)} are usual`;
+  return `about ${secondsText(seconds.total)}${isExact ? '' : ', by a usual number of evaluations'} (${basis})`;
+}
+
+export function formatDryRun(document: DryRun): string {
+  const { plan, planSha256, memory, device, model, work } = document;
   const seeds = plan.batches.flat();
   const sigmas = plan.sigmas.map((sigma) => sigma.toFixed(4));
   const shown = sigmas.length > 8 ? [...sigmas.slice(0, 4), '…', ...sigmas.slice(-3)] : sigmas;
-  const flops =
-    estimate.parts.text.flops +
-    estimate.parts.unet.flops * plan.steps * plan.batches.length +
-    estimate.parts.vae.flops * seeds.length;
   const available = memory.availableBytes === null ? 'unknown' : formatBytes(memory.availableBytes);
   return `${formatTable([
     ['plan', planSha256],
@@ -131,6 +169,8 @@ export function formatDryRun(document: Awaited<ReturnType<typeof dryRunDocument>
     ['sigmas', shown.join(' ')],
     ['seeds', `${seeds.slice(0, 8).join(' ')}${seeds.length > 8 ? ` … (${seeds.length})` : ''}`],
     ['memory', `${formatBytes(memory.neededBytes)} needed, ${available} available`],
-    ['work', `about ${(flops / 1e9).toFixed(1)} GFLOP`],
+    ['fits', memory.fits ? 'yes' : fittingText(memory.alternatives ?? [])],
+    ['work', workText(document)],
+    ...(document.time === undefined ? [] : [['time', timeText(document.time, work.evaluations.isExact)]]),
   ])}\n`;
 }

@@ -1,5 +1,6 @@
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore } from '../context/options.js';
+import { loadAddon } from '../native/load.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
@@ -13,7 +14,7 @@ import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
 import { DEFAULT_FOLDER } from './options.js';
 import { createProgress } from './progress.js';
-import { dryRunDocument, formatDryRun, formatProfile, runDocument } from './report.js';
+import { dryRunDocument, formatDryRun, formatProfile, type Probe, runDocument } from './report.js';
 import { openScreen, type Screen, showPixels } from './show.js';
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -32,9 +33,21 @@ async function printResult(result: GenerationResult, screen: Screen | undefined,
   }
 }
 
-async function dryRun(runner: ProcessingRunner, request: unknown, settings: RunSettings, flags: Flags, io: Io) {
+/** Measures the processor through the engine. */
+function probeOf(io: Io): Probe {
+  return async (options) => (await (io.addon ?? loadAddon)()).probePeak(options).promise;
+}
+
+async function dryRun(
+  runner: ProcessingRunner,
+  request: unknown,
+  settings: RunSettings,
+  flags: Flags,
+  io: Io,
+  probe?: Probe,
+) {
   const prepared = await runner.prepare(request, settings);
-  const document = await dryRunDocument(prepared, { model: prepared.context.model.path });
+  const document = await dryRunDocument(prepared, probe);
   await writeAll(io.stdout, flags.values.json === true ? json(document) : formatDryRun(document));
 }
 
@@ -64,8 +77,28 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
 }
 
 /** @returns the exit code; throws UsageError and FailureError */
-export async function runTextToImage(given: Flags, io: Io): Promise<number> {
-  const extensions = await readExtensions('txt2img', given, io);
+export function runTextToImage(flags: Flags, io: Io): Promise<number> {
+  return run('txt2img', flags, io, flags.values.dryRun === true ? dryRun : generate);
+}
+
+/**
+ * `sdgen plan`: as `txt2img --dry-run`, and how long it takes.
+ * @returns the exit code; throws UsageError and FailureError
+ */
+export function runPlan(flags: Flags, io: Io): Promise<number> {
+  return run('plan', flags, io, (...context) => dryRun(...context, probeOf(io)));
+}
+
+type Action = (
+  runner: ProcessingRunner,
+  request: unknown,
+  settings: RunSettings,
+  flags: Flags,
+  io: Io,
+) => Promise<void>;
+
+async function run(name: string, given: Flags, io: Io, action: Action): Promise<number> {
+  const extensions = await readExtensions(name, given, io);
   const { flags, input, settings: asked } = await readRun(given, io, extensions);
   const { values } = flags;
   if (values.json === true && values.output === '-') {
@@ -81,7 +114,7 @@ export async function runTextToImage(given: Flags, io: Io): Promise<number> {
   const interrupt = new Interrupt(io);
   const settings = { ...asked, signal: interrupt.signal };
   try {
-    await (values.dryRun === true ? dryRun : generate)(runner, input, settings, flags, io);
+    await action(runner, input, settings, flags, io);
     return EXIT.ok;
   } catch (error) {
     const cancelled = error instanceof FailureError && error.code === 'E_CANCELLED';

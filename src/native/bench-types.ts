@@ -15,6 +15,15 @@ export interface BenchOptions {
   readonly opShapes: boolean;
 }
 
+/** A quick look at the peak alone. */
+export interface ProbeOptions {
+  readonly precision: 'fp32' | 'bf16';
+  /** 0: one per physical core. */
+  readonly threads: number;
+  /** For about so long, 0 to 60. */
+  readonly seconds: number;
+}
+
 /** The same report for people and for programs. */
 export interface BenchReport {
   readonly text: string;

@@ -3,7 +3,7 @@
  * thread and one queue per model. Latents cross as NCHW float32, pictures as interleaved RGB8.
  */
 
-import type { BenchOptions, BenchReport } from './bench-types.js';
+import type { BenchOptions, BenchReport, ProbeOptions } from './bench-types.js';
 import type { HookCall, HookKind, HookReply } from './hook-types.js';
 import type { Latent } from './latent.js';
 import type { ResizeLatentRequest } from './resize-types.js';
@@ -371,6 +371,8 @@ export interface NativeAddon {
   version(): string;
   /** Times the parts of a model on weights made in memory, against the machine's measured peak. */
   bench(options: BenchOptions): NativeJob<BenchReport>;
+  /** What the processor multiplies at most, in GFLOP/s; 0 where it does not multiply in that precision. */
+  probePeak(options: ProbeOptions): NativeJob<number>;
   capabilities(): Capabilities;
   /** Opens a checkpoint's header, checks every needed tensor; reads no weight. */
   openModel(options: OpenOptions): Promise<NativeModel>;

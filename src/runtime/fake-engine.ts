@@ -169,6 +169,7 @@ const CAPABILITIES: Capabilities = {
 export const FAKE_ADDON: NativeAddon = {
   version: () => 'fake',
   bench: () => job(async () => ({ text: '', json: '{}' })),
+  probePeak: () => job(async () => 0),
   capabilities: () => CAPABILITIES,
   openModel: async () => FAKE_MODEL,
 };

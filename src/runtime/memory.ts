@@ -82,14 +82,23 @@ export function hasRoom(need: MemoryNeed, available: number | undefined): boolea
 
 /**
  * Refuses a run that cannot fit, before anything of it is allocated.
+ * @param whatFits what would fit instead; asked only where the run does not
  * @throws FailureError E_OUT_OF_MEMORY with what is needed, what there is and what to do
  */
-export function requireMemory(need: MemoryNeed, available: number | undefined): void {
+export function requireMemory(
+  need: MemoryNeed,
+  available: number | undefined,
+  whatFits: (bytes: number) => string[],
+): void {
   if (available === undefined || hasRoom(need, available)) return;
-  const bytes = missingBytes(need);
-  throw new FailureError(
-    'E_OUT_OF_MEMORY',
-    `this needs ${formatBytes(bytes)} of memory and ${formatBytes(available)} is available: ` +
-      'choose a smaller width and height, a smaller batch size or fewer pictures, or free memory',
-  );
+  throw new FailureError('E_OUT_OF_MEMORY', describeShortage(need, available, whatFits(available)));
+}
+
+/** "this needs 8.1 GB of memory and 4.0 GB is available; it would fit with …" */
+export function describeShortage(need: MemoryNeed, available: number, fitting: readonly string[]): string {
+  const shortage = `this needs ${formatBytes(missingBytes(need))} of memory and ${formatBytes(available)} is available`;
+  const [first, ...more] = fitting;
+  if (first === undefined)
+    return `${shortage}, too little for any size: free memory, or take a smaller model or precision`;
+  return `${shortage}; it would fit with ${[first, ...more].join(', or ')}`;
 }

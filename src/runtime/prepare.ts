@@ -70,7 +70,7 @@ export interface PreparedRun {
   readonly extensions?: readonly string[] | undefined;
 }
 
-interface PixelSize {
+export interface PixelSize {
   readonly width: number;
   readonly height: number;
 }

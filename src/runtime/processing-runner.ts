@@ -13,6 +13,7 @@ import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describeImage, finalizeRun, type GenerationResult, requireFiles } from './finalize.js';
+import { whatFits } from './fitting.js';
 import { availableMemory, hasRoom, requireMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
@@ -186,7 +187,7 @@ export class ProcessingRunner {
     const memory = { ...prepared.memory, loadedBytes: model.loaded ? prepared.estimate.weightBytes : 0 };
     const available = this.#parts.availableMemory ?? availableMemory;
     await this.#parts.provider.makeRoom?.(async () => hasRoom(memory, await available()));
-    requireMemory(memory, await available());
+    requireMemory(memory, await available(), (bytes) => whatFits(plan, prepared.context, prepared.sheet, bytes));
   }
 
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {

@@ -43,12 +43,13 @@ function startedSample(on: NativeModel, request: SampleRequest) {
 }
 
 describe('the exports', () => {
-  it('are four functions', () => {
+  it('are five functions', () => {
     const functions = Object.entries(addon).map(([name, value]) => `${name}/${typeof value}`);
     expect(functions.sort()).toEqual([
       'bench/function',
       'capabilities/function',
       'openModel/function',
+      'probePeak/function',
       'version/function',
     ]);
     expect(addon.version()).toMatch(/^\d+\.\d+\.\d+/);
@@ -71,10 +72,21 @@ describe('the exports', () => {
     });
   });
 
-  it('the model has eight methods and no public constructor', async () => {
+  it('the model has nine methods and no public constructor', async () => {
     const prototype = Object.getPrototypeOf(model);
     expect(Object.getOwnPropertyNames(prototype).sort()).toEqual(
-      ['close', 'constructor', 'decode', 'describe', 'encode', 'encodeText', 'estimate', 'load', 'sample'].sort(),
+      [
+        'close',
+        'constructor',
+        'decode',
+        'describe',
+        'encode',
+        'encodeText',
+        'estimate',
+        'load',
+        'resizeLatent',
+        'sample',
+      ].sort(),
     );
     const empty: NativeModel = new prototype.constructor();
     expect(() => empty.describe()).toThrow('the model is closed');

@@ -13,6 +13,7 @@ const COMMANDS = [
   ['explain'],
   ['serve'],
   ['info'],
+  ['plan'],
   ['verify'],
   ['models'],
   ['models', 'list'],

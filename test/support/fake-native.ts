@@ -315,6 +315,7 @@ export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
     addon: {
       version: () => capabilities.version,
       capabilities: () => capabilities,
+      probePeak: () => ({ promise: Promise.resolve(100), cancel: () => undefined }),
       bench: (options) => {
         engine.benches.push(options);
         return { promise: Promise.resolve({ text: 'unet 1 s\n', json: '{"parts": []}\n' }), cancel: () => undefined };

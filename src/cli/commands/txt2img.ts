@@ -30,9 +30,34 @@ In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BR
 
 /** `sdgen txt2img`: the flags here, the work in run-txt2img. */
 export function addTextToImage(program: Command, io: Io, finish: Finish): void {
-  const command = program.command('txt2img');
+  const command = program.command('txt2img').description('make pictures from a prompt');
+  addFlags(command);
+  command.addHelpText('after', EXAMPLES).action(async () => {
+    const { runTextToImage } = await import('../run-txt2img.js');
+    finish(await runTextToImage(readFlags(command, io.env), io));
+  });
+}
+
+const PLAN_NOTES = `
+Examples:
+  $ sdgen plan -p "a lighthouse" --width 1024 --height 1024 --batch-size 4
+  $ sdgen plan -p "a lighthouse" --seed 7 --json > plan.json && sdgen txt2img --plan plan.json
+
+Takes the flags of txt2img, reads no weights and writes nothing. The time is an estimate: the work from the model's header,
+at the usual share of the processor's peak, which is measured for a moment.`;
+
+/** `sdgen plan`: what txt2img with the same flags would do, the memory and the time it would take. */
+export function addPlan(program: Command, io: Io, finish: Finish): void {
+  const command = program.command('plan').description('print what txt2img would do, its memory and its time');
+  addFlags(command);
+  command.addHelpText('after', PLAN_NOTES).action(async () => {
+    const { runPlan } = await import('../run-txt2img.js');
+    finish(await runPlan(readFlags(command, io.env), io));
+  });
+}
+
+function addFlags(command: Command): void {
   command
-    .description('make pictures from a prompt')
     .optionsGroup('Picture:')
     .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
     .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
@@ -66,10 +91,5 @@ export function addTextToImage(program: Command, io: Io, finish: Finish): void {
     .addOption(switchFlag('--dry-run', 'print the resolved plan; load no weights, write nothing'))
     .addOption(switchFlag('--profile', 'print time, GFLOP/s and share of each kind of op'))
     .addOption(switchFlag('-q, --quiet', 'no progress'))
-    .addOption(debugFlag())
-    .addHelpText('after', EXAMPLES)
-    .action(async () => {
-      const { runTextToImage } = await import('../run-txt2img.js');
-      finish(await runTextToImage(readFlags(command, io.env), io));
-    });
+    .addOption(debugFlag());
 }

@@ -209,7 +209,7 @@ describe('what stands in the way of a picture', () => {
     const engine = createFakeEngine({ peakBytes: 1e18 });
     const { code, err } = await box.run(base, { addon: engine.addon });
     expect(code).toBe(1);
-    expect(err).toMatch(/error: this needs 1000\.0 PB of memory and .* is available: choose a smaller width/);
+    expect(err).toMatch(/error: this needs 1000\.0 PB of memory and .* is available, too little for any size/);
     expect(engine.loads).toBe(0);
   });
 

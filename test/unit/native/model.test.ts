@@ -26,6 +26,7 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
     version: refuse,
     capabilities: refuse,
     bench: refuse,
+    probePeak: refuse,
     openModel: async () => ({ ...model, decode: refuse, close: async () => undefined, ...methods }),
   };
 }

@@ -61,10 +61,18 @@ describe('availableMemory', () => {
 describe('requireMemory', () => {
   it('counts what is not there yet', () => {
     const need = { engineBytes: 100, loadedBytes: 60, pictureBytes: 10 };
-    expect(() => requireMemory(need, 50)).not.toThrow();
-    expect(() => requireMemory(need, undefined)).not.toThrow();
-    expect(() => requireMemory(need, 49)).toThrow(
-      expect.objectContaining({ code: 'E_OUT_OF_MEMORY', message: expect.stringMatching(/^this needs 50 B .* 49 B/) }),
+    const never = () => {
+      throw new Error('asked without need');
+    };
+    expect(() => requireMemory(need, 50, never)).not.toThrow();
+    expect(() => requireMemory(need, undefined, never)).not.toThrow();
+    const shortage = 'this needs 50 B of memory and 49 B is available';
+    const refused = (message: string) => expect.objectContaining({ code: 'E_OUT_OF_MEMORY', message });
+    expect(() => requireMemory(need, 49, (bytes) => [`${bytes}`, 'more'])).toThrow(
+      refused(`${shortage}; it would fit with 49, or more`),
+    );
+    expect(() => requireMemory(need, 49, () => [])).toThrow(
+      refused(`${shortage}, too little for any size: free memory, or take a smaller model or precision`),
     );
   });
 

@@ -1,0 +1,66 @@
+import type { RuntimeContext } from '../context/runtime-context.js';
+import { type GenerationPlan, imageCount } from '../pipeline/plan.js';
+import { chooseTiling } from '../pipeline/tiling.js';
+import { hasRoom } from './memory.js';
+import { estimateRun, type PixelSize } from './prepare.js';
+
+/** Sides are tried in sixteenths of what was asked for, rounded down to this many pixels. */
+const SIXTEENTHS = 16;
+const SIDE_STEP = 64;
+
+/** The largest of 1 … most for which it holds, given that it holds for all below one that it holds for; 0 for none. */
+function largest(most: number, holds: (n: number) => boolean): number {
+  let [low, high] = [0, most];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** The same pictures in batches of that many. */
+function inBatches(plan: GenerationPlan, size: number): GenerationPlan {
+  const seeds = plan.batches.flat();
+  const count = Math.ceil(seeds.length / size);
+  return { ...plan, batches: Array.from({ length: count }, (_, i) => seeds.slice(i * size, (i + 1) * size)) };
+}
+
+function atScale(plan: GenerationPlan, sixteenths: number, latentScale: number): GenerationPlan {
+  const side = (pixels: number): number =>
+    Math.max(SIDE_STEP, Math.floor((pixels * sixteenths) / SIXTEENTHS / SIDE_STEP) * SIDE_STEP);
+  const [width, height] = [side(plan.width), side(plan.height)];
+  return { ...plan, width, height, latentWidth: width / latentScale, latentHeight: height / latentScale };
+}
+
+/**
+ * What would fit into `available` bytes in a run's place, each by the engine's own estimate: decoding in tiles, smaller
+ * batches, a smaller picture, fewer pictures. Empty where nothing of that does.
+ */
+export function whatFits(
+  plan: GenerationPlan,
+  context: RuntimeContext,
+  sheet: PixelSize | undefined,
+  available: number,
+): string[] {
+  const { latentScale } = context.model.description;
+  const fits = (candidate: GenerationPlan): boolean =>
+    hasRoom(estimateRun(candidate, context, sheet).memory, available);
+  const found: string[] = [];
+  const tiled = { ...plan, tiling: chooseTiling('on', plan, latentScale) };
+  const canTile = plan.tiling === 'none' && tiled.tiling !== 'none';
+  if (canTile && fits(tiled)) found.push('decoding in tiles (vae tiling on)');
+  const batch = Math.max(...plan.batches.map(({ length }) => length));
+  const smaller = largest(batch - 1, (size) => fits(inBatches(plan, size)));
+  if (smaller > 0) found.push(`a batch size of ${smaller}`);
+  const least = inBatches(tiled, 1);
+  if (found.length === 0 && batch > 1 && canTile && fits(least)) found.push('a batch size of 1 decoded in tiles');
+  const size = largest(SIXTEENTHS - 1, (sixteenths) => fits(atScale(plan, sixteenths, latentScale)));
+  const small = atScale(plan, size, latentScale);
+  if (size > 0 && small.width * small.height < plan.width * plan.height)
+    found.push(`${small.width}x${small.height} pixels`);
+  // Finished pictures stay until the end: with many of them it may be they that do not fit.
+  const batches = largest(plan.batches.length - 1, (n) => fits({ ...plan, batches: plan.batches.slice(0, n) }));
+  if (batches > 0) found.push(`${imageCount({ ...plan, batches: plan.batches.slice(0, batches) })} pictures at a time`);
+  return found;
+}
