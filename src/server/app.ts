@@ -13,6 +13,7 @@ import { addJobs } from './jobs.js';
 import { ServerMetrics } from './metrics.js';
 import { addOpenApi } from './openapi.js';
 import { addPage } from './page.js';
+import { addExtras } from './sdapi/extras.js';
 import { addLists } from './sdapi/lists.js';
 import { addMemory } from './sdapi/memory.js';
 import { addModels } from './sdapi/models.js';
@@ -121,6 +122,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   addModels(http, services);
   addLists(http);
   addScripts(http, parts.extensions);
+  addExtras(http, services);
   addPngInfo(http, services);
   addMemory(http);
   addHealth(http, services);

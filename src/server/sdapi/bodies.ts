@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { textToImageSchema } from '../../request/txt2img.js';
+import { samplerNames } from '../../sampling/samplers.js';
+import { schedulerLabels } from '../../sampling/schedules.js';
 
 /**
  * Bodies of the webui's generation routes. Types and ranges are those of our own requests where a field means the same;
@@ -14,6 +16,12 @@ const flag = (value: boolean) => z.boolean().default(value);
 const whole = (value: number) => z.number().int().default(value);
 const seed = () => shape.seed.unwrap().default(-1);
 const side = () => z.number().int().min(16).max(16384).default(512);
+/** A name out of a table, which other names are checked against. */
+const named = (names: readonly string[]) =>
+  z
+    .string()
+    .max(200)
+    .meta({ examples: [...names] });
 /** -1 and 0 are none. */
 const resizeSide = () => z.number().int().min(-1).max(16384).default(-1);
 
@@ -26,8 +34,8 @@ const BASE = {
   subseed_strength: shape.subseedStrength.unwrap().default(0),
   seed_resize_from_h: resizeSide(),
   seed_resize_from_w: resizeSide(),
-  sampler_name: maybe(z.string().max(200)),
-  scheduler: maybe(z.string().max(200)),
+  sampler_name: maybe(named(samplerNames())),
+  scheduler: maybe(named(schedulerLabels())),
   batch_size: shape.batchSize.unwrap().default(1),
   n_iter: shape.count.unwrap().default(1),
   steps: shape.steps.unwrap().default(50),
@@ -45,19 +53,26 @@ const BASE = {
   s_tmax: maybe(shape.sTmax.unwrap()),
   s_tmin: maybe(shape.sTmin.unwrap()),
   s_noise: maybe(shape.sNoise.unwrap()),
-  override_settings: maybe(z.record(z.string(), z.unknown())),
+  override_settings: maybe(
+    z
+      .record(z.string(), z.unknown())
+      .meta({ examples: [{}, { CLIP_stop_at_last_layers: 2 }, { samples_format: 'jpg' }] }),
+  ),
   override_settings_restore_afterwards: flag(true),
   refiner_checkpoint: maybe(z.string()),
   refiner_switch_at: maybe(z.number()),
   disable_extra_networks: flag(false),
   comments: maybe(z.record(z.string(), z.unknown())),
   force_task_id: maybe(z.string().min(1).max(200)),
-  sampler_index: z.string().max(200).nullable().default('Euler'),
-  script_name: maybe(z.string()),
+  sampler_index: named(samplerNames()).nullable().default('Euler'),
+  script_name: maybe(z.string().meta({ examples: ['', 'None'] })),
   script_args: z.array(z.unknown()).default([]),
   send_images: flag(true),
   save_images: flag(false),
-  alwayson_scripts: z.record(z.string(), z.unknown()).default({}),
+  alwayson_scripts: z
+    .record(z.string(), z.unknown())
+    .meta({ examples: [{}, { Refiner: { args: [false] } }] })
+    .default({}),
   infotext: maybe(z.string().max(1_000_000)),
 } as const;
 

@@ -1,3 +1,4 @@
+import { FORMAT_NAMES, type ImageFormat } from '../../request/limits.js';
 import { refuseField } from '../errors.js';
 import type { ServerLimits } from '../settings.js';
 import type { GenerationBody } from './bodies.js';
@@ -143,6 +144,13 @@ const FORMATS: Readonly<Record<string, string>> = { jpg: 'jpeg' };
 const NOISES: Readonly<Record<string, string>> = { GPU: 'gpu', NV: 'gpu', CPU: 'cpu' };
 const NETWORK_TAG = /<\w+:[^>]+>/g;
 
+/** How options want files written. */
+export function fileOptions(webui: OptionsView['webui']): { readonly format: ImageFormat; readonly quality: number } {
+  const written = String(webui.samples_format);
+  const format = FORMAT_NAMES.find((name) => name === (FORMATS[written] ?? written)) ?? 'png';
+  return { format, quality: Number(webui.jpeg_quality) };
+}
+
 /** What both bodies and the options say, as a request of ours. */
 function mapFields(body: GenerationBody, { webui }: OptionsView): Record<string, unknown> {
   const mapped = Object.entries(body).flatMap(([field, value]) => {
@@ -151,7 +159,6 @@ function mapFields(body: GenerationBody, { webui }: OptionsView): Record<string,
   });
   const { seed_resize_from_w: fromWidth, seed_resize_from_h: fromHeight } = body;
   const isResized = fromWidth > 0 && fromHeight > 0;
-  const format = String(webui.samples_format);
   return {
     ...Object.fromEntries(mapped),
     ...resolveSampler(body),
@@ -162,8 +169,7 @@ function mapFields(body: GenerationBody, { webui }: OptionsView): Record<string,
     seedResizeFromH: isResized ? fromHeight : 0,
     clipSkip: webui.CLIP_stop_at_last_layers,
     rng: NOISES[String(webui.randn_source)],
-    format: FORMATS[format] ?? format,
-    quality: webui.jpeg_quality,
+    ...fileOptions(webui),
     grid:
       body.save_images && body.batch_size * body.n_iter > 1 && (webui.return_grid === true || webui.grid_save === true),
   };

@@ -71,6 +71,8 @@ export const OPTION_ROWS: readonly OptionRow[] = [
   run('beta_dist_alpha', 0.6, 'betaDistAlpha'),
   run('beta_dist_beta', 0.6, 'betaDistBeta'),
   run('use_old_karras_scheduler_sigmas', false, 'useOldKarrasSchedulerSigmas'),
+  // Follows from the checkpoint; clients send it back with the others.
+  inert('sd_checkpoint_hash', ''),
   inert('samples_save', true),
   inert('samples_filename_pattern', ''),
   inert('save_images_add_number', true),

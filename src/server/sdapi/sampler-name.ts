@@ -34,9 +34,11 @@ export function resolveSampler(body: {
   if (info === undefined) throw new HttpError(400, 'Sampler not found');
   const fromName = whole === undefined ? suffixed?.name : undefined;
   if (fromName !== undefined) {
-    return { sampler: info.name, scheduler: fromName === info.automatic ? AUTOMATIC : fromName };
+    const isOwn = fromName === info.automatic || info.automatic === undefined;
+    return { sampler: info.name, scheduler: isOwn ? AUTOMATIC : fromName };
   }
-  if (!body.scheduler) return { sampler: info.name, scheduler: AUTOMATIC };
+  // Samplers that walk timesteps of their own take no notice of a schedule, in the webui as here.
+  if (!body.scheduler || info.automatic === undefined) return { sampler: info.name, scheduler: AUTOMATIC };
   const scheduler = schedulerNamed(body.scheduler);
   if (scheduler === undefined) throw new HttpError(400, 'Scheduler not found');
   return { sampler: info.name, scheduler: scheduler.name };
