@@ -165,7 +165,7 @@ Conditioning read_conditioning(const Argument& conditioning, const ModelDescript
   read.tokens = conditioning["tokens"].integer(1, kMostTokens);
   read.width = conditioning["width"].integer(model.unet.context_width, model.unet.context_width);
   read.data = conditioning["data"].floats(read.tokens * read.width);
-  if (const Argument pooled = conditioning["pooled"]; pooled.given()) read.pooled = pooled.floats(read.width);
+  if (model.unet.pooled_width > 0) read.pooled = conditioning["pooled"].floats(model.unet.pooled_width);
   return read;
 }
 

@@ -81,8 +81,9 @@ struct Js {
     return object({{"step", (*this)(point.step)}, {"hashes", (*this)(hashes)}});
   }
   Napi::Value operator()(const Conditioning& c) const {
-    return object({{"data", (*this)(c.data)}, {"tokens", (*this)(c.tokens)}, {"width", (*this)(c.width)},
-                   {"pooled", (*this)(c.pooled)}});
+    Napi::Object made = object({{"data", (*this)(c.data)}, {"tokens", (*this)(c.tokens)}, {"width", (*this)(c.width)}});
+    if (!c.pooled.empty()) made.Set("pooled", (*this)(c.pooled));
+    return made;
   }
   Napi::Value operator()(const Latent& l) const {
     return object({{"data", (*this)(l.data)}, {"batch", (*this)(l.batch)}, {"channels", (*this)(l.channels)},
@@ -145,7 +146,8 @@ inline Napi::Value Js::operator()(const ModelDescription& model) const {
                       {"hasEncoder", js(vae.has_encoder)}})},
       {"noise", object({{"alphasCumprod", typed<Napi::Float64Array>(model.noise.alphas_cumprod)},
                         {"origin", js(kOrigins.at(static_cast<size_t>(model.noise.origin)))},
-                        {"zeroTerminalSnr", js(model.noise.zero_terminal_snr)}})},
+                        {"zeroTerminalSnr", js(model.noise.zero_terminal_snr)},
+                        {"trailingTimesteps", js(model.trailing_timesteps)}})},
       {"files", js(model.files)},
       {"vaeFiles", js(model.vae_files)},
       {"unusedTensors", js(model.unused_tensors)},

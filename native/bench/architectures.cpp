@@ -10,7 +10,7 @@ ModelConfig sd1() {
   c.text = {.width = 768, .layers = 12, .mlp = 3072, .vocabulary = 49408, .positions = 77, .heads = {12}};
   c.unet = {.in_channels = 4, .out_channels = 4, .model_channels = 320, .context_width = 768, .middle_depth = 1,
             .levels = {{320, 2, 1}, {640, 2, 1}, {1280, 2, 1}, {1280, 2, 0}}, .heads = {{8, 8, 8, 8}}};
-  c.vae = {.latent_channels = 4, .channels = 128, .multipliers = {1, 2, 4, 4}, .res_blocks = 2, .scale_factor = {0.18215}};
+  c.vae = {.latent_channels = 4, .channels = 128, .widths = {128, 256, 512, 512}, .res_blocks = 2, .scale_factor = {0.18215}};
   return c;
 }
 

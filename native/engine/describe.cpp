@@ -20,6 +20,16 @@ int64_t parameters(const std::vector<WeightUse>& uses) {
   return total;
 }
 
+double ratio(int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); }
+
+std::vector<WeightUse> text_weights(const TextConfig& config) {
+  std::vector<WeightUse> uses = build_clip_text(config, 1, config.fixed_skip.value_or(1)).weights;
+  if (!config.pools || config.projection == 0) return uses;
+  const std::vector<WeightUse> projection = build_text_projection(config, 1).weights;
+  uses.insert(uses.end(), projection.begin(), projection.end());
+  return uses;
+}
+
 }  // namespace
 
 std::vector<WeightUse> PartWeights::all() const {
@@ -30,7 +40,7 @@ std::vector<WeightUse> PartWeights::all() const {
 }
 
 PartWeights part_weights(const ModelConfig& config) {
-  return {build_clip_text(config.text, 1, config.text.fixed_skip.value_or(1)).weights, build_unet(config.unet, {}).weights, build_vae_decoder(config.vae, 1, 8, 8).weights,
+  return {text_weights(config.text), build_unet(config.unet, {}).weights, build_vae_decoder(config.vae, 1, 8, 8).weights,
           build_vae_encoder(config.vae, 1, 64, 64).weights};
 }
 
@@ -63,13 +73,14 @@ ModelDescription describe_model(const Checkpoint& model, const ModelConfig& conf
   d.unet.in_channels = config.unet.in_channels;
   d.unet.model_channels = config.unet.model_channels;
   d.unet.context_width = config.unet.context_width;
-  d.unet.pooled_width = config.unet.pooled_width;
-  for (const UnetConfig::Level& level : config.unet.levels) d.unet.channel_multipliers.push_back(level.channels / config.unet.model_channels);
+  for (const UnetConfig::Level& level : config.unet.levels) d.unet.channel_multipliers.push_back(ratio(level.channels, config.unet.model_channels));
   d.unet.heads = config.unet.heads;
+  d.unet.pooled_width = config.unet.pooled_width;
   d.noise = config.noise;
+  d.trailing_timesteps = model.facts.stated.trailing_timesteps;
   d.vae.channels = config.vae.channels;
   d.vae.has_encoder = std::all_of(weights.encoder.begin(), weights.encoder.end(), [&](const WeightUse& use) { return model.index.tensors.contains(use.name); });
-  d.vae.channel_multipliers = config.vae.multipliers;
+  for (const int64_t width : config.vae.widths) d.vae.channel_multipliers.push_back(ratio(width, config.vae.channels));
   d.renamed = model.index.renamed;
   d.unused_tensors = model.index.unused;
   if (config.noise.origin == Origin::kWeights) std::erase(d.unused_tensors, "alphas_cumprod");

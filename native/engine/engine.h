@@ -51,15 +51,16 @@ struct ModelDescription {
   } text;
   struct {
     int64_t in_channels = 0, model_channels = 0, context_width = 0, pooled_width = 0;
-    std::vector<int64_t> channel_multipliers;
+    std::vector<double> channel_multipliers;
     Resolved<std::vector<int64_t>> heads;  // by level
   } unet;
   struct {
     int64_t channels = 0;
-    std::vector<int64_t> channel_multipliers;
+    std::vector<double> channel_multipliers;
     bool has_encoder = false;
   } vae;
   NoiseTable noise;
+  bool trailing_timesteps = false;
   std::vector<std::string> unused_tensors;
   std::map<std::string, std::string> renamed;
 };
@@ -85,7 +86,8 @@ struct TextRequest {
 struct Conditioning {
   std::vector<float> data;
   int64_t tokens = 0, width = 0;
-  std::vector<float> pooled = {};  // the features of the first window's first end token, without emphasis [width]
+  /// Where the UNet asks for it: the first window's features at its end token, without emphasis; else empty.
+  std::vector<float> pooled = {};
 };
 
 /// [batch, channels, height, width], NCHW.

@@ -11,7 +11,11 @@ namespace sdgen {
 namespace {
 
 using Features = std::vector<float>;
-using Windows = std::map<std::vector<int32_t>, Features>;  // features of a window of tokens, [positions, width]
+struct Window {
+  Features features;  // [positions, width]
+  Features pooled;    // empty where nothing asks for it
+};
+using Windows = std::map<std::vector<int32_t>, Window>;  // by tokens
 
 /// Fills the features of all windows, a few windows at once.
 void encode_windows(ModelRunner& runner, const TextConfig& config, int clip_skip, Windows& windows, const RunControl& control) {
@@ -29,10 +33,17 @@ void encode_windows(ModelRunner& runner, const TextConfig& config, int clip_skip
       runner.run(program, control);
       const VectorView out = program.vector("text.out");
       for (size_t i = 0; i < count; ++i) {
-        Features& features = todo[first + i]->second;
+        Features& features = todo[first + i]->second.features;
         features.resize(each);
         runner.backend().download(*out.buffer, static_cast<int64_t>(i * each * sizeof(float)), features.data(),
                                   static_cast<int64_t>(each * sizeof(float)));
+      }
+      if (!config.pools) continue;
+      const std::vector<float> pooled = pool_text(runner, config, program, ids, control);
+      const size_t width = pooled.size() / count;
+      for (size_t i = 0; i < count; ++i) {
+        const auto begin = pooled.begin() + static_cast<std::ptrdiff_t>(i * width);
+        todo[first + i]->second.pooled.assign(begin, begin + static_cast<std::ptrdiff_t>(width));
       }
     }
   }
@@ -70,28 +81,21 @@ void emphasise(std::vector<Conditioning>& encoded, const std::vector<Text>& text
   }
 }
 
-/// CLIP's pooling: the end token has the highest id of all, and the first one counts.
-Features pool(const std::vector<int32_t>& tokens, const Features& features, int64_t width) {
-  const auto at = std::max_element(tokens.begin(), tokens.end()) - tokens.begin();
-  const auto begin = features.begin() + at * width;
-  return {begin, begin + width};
-}
-
 std::vector<Conditioning> assemble(const std::vector<Text>& texts, const Windows& windows, const TextConfig& config, bool restore_mean) {
   std::vector<Conditioning> encoded;
   for (const Text& text : texts) {
-    Conditioning conditioning{{}, static_cast<int64_t>(text.chunks.size()) * config.positions, config.width};
-    const std::vector<int32_t>& first = text.chunks[0].tokens;
-    conditioning.pooled = pool(first, windows.at(first), config.width);
+    // As in SDXL a long text is pooled by its first window.
+    Conditioning conditioning{{}, static_cast<int64_t>(text.chunks.size()) * config.positions, config.width, windows.at(text.chunks[0].tokens).pooled};
     for (const Chunk& chunk : text.chunks) {
-      const Features& features = windows.at(chunk.tokens);
+      const Features& features = windows.at(chunk.tokens).features;
       conditioning.data.insert(conditioning.data.end(), features.begin(), features.end());
     }
     encoded.push_back(std::move(conditioning));
   }
   for (size_t at = 0; at < texts[0].chunks.size(); ++at) emphasise(encoded, texts, at, restore_mean);
   for (const Conditioning& conditioning : encoded) {
-    if (!std::all_of(conditioning.data.begin(), conditioning.data.end(), [](float v) { return std::isfinite(v); })) {
+    const auto is_finite = [](const Features& values) { return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }); };
+    if (!is_finite(conditioning.data) || !is_finite(conditioning.pooled)) {
       throw Error(ErrorCode::kNonFinite, "the text encoder gave a value that is not a finite number");
     }
   }
@@ -99,6 +103,28 @@ std::vector<Conditioning> assemble(const std::vector<Text>& texts, const Windows
 }
 
 }  // namespace
+
+std::vector<float> pool_text(ModelRunner& runner, const TextConfig& config, const LoadedProgram& program, std::span<const int32_t> ids,
+                             const RunControl& control) {
+  const VectorView last = program.vector(program.program().value(program.program().outputs.back()).name);
+  const auto window = static_cast<size_t>(config.positions), width = static_cast<size_t>(config.width);
+  const size_t windows = ids.size() / window;
+  std::vector<float> pooled(windows * width);
+  for (size_t i = 0; i < windows; ++i) {
+    const auto tokens = ids.subspan(i * window, window);
+    const auto end = static_cast<size_t>(std::max_element(tokens.begin(), tokens.end()) - tokens.begin());
+    runner.backend().download(*last.buffer, static_cast<int64_t>((i * window + end) * width * sizeof(float)), &pooled[i * width],
+                              static_cast<int64_t>(width * sizeof(float)));
+  }
+  if (config.projection == 0) return pooled;
+  LoadedProgram projection = runner.load(build_text_projection(config, static_cast<int64_t>(windows)), control.cancel);
+  projection.upload("pooled", pooled.data(), static_cast<int64_t>(pooled.size() * sizeof(float)));
+  runner.run(projection, control);
+  const VectorView out = projection.vector("text.projected");
+  pooled.resize(static_cast<size_t>(out.count));
+  runner.backend().download(*out.buffer, 0, pooled.data(), out.count * static_cast<int64_t>(sizeof(float)));
+  return pooled;
+}
 
 std::vector<std::vector<Conditioning>> run_text(ModelRunner& runner, const TextConfig& config, const TextRequest& request,
                                                 const RunControl& control) {

@@ -32,8 +32,8 @@ Checkpoint open_folder(const std::string& path, const ModelOverrides& overrides)
   checkpoint.store = folder.store;
   checkpoint.files = folder.files;
   checkpoint.facts = facts_of(*folder.store, overrides, read_folder_config(folder));
-  // The metadata of a part ("format": "pt") says nothing of the model.
-  checkpoint.facts.metadata.clear();
+  // Of the metadata of the UNet's file, the first of the store, what is ours; the rest ("format": "pt") says nothing.
+  std::erase_if(checkpoint.facts.metadata, [](const auto& entry) { return !entry.first.starts_with("sdgen."); });
   checkpoint.facts.is_folder = true;
   checkpoint.index = index_tensors(*folder.store, DiffusersNames(names_of(*folder.store)), [](const std::string&, const std::string&) { return true; });
   checkpoint.family = &identify_folder(checkpoint.index, path);
@@ -53,14 +53,14 @@ Checkpoint open_single_file(const std::string& path, const ModelOverrides& overr
 
 struct OtherVae {
   std::shared_ptr<const WeightStore> store;
-  std::optional<double> scale_factor;
+  VaeStatement stated;
   std::vector<std::string> files;
 };
 
 OtherVae open_vae(const std::string& path) {
-  if (!is_folder(path)) return {open_safetensors(path), std::nullopt, {path}};
+  if (!is_folder(path)) return {open_safetensors(path), {}, {path}};
   DiffusersPart part = open_diffusers_part(path, "");
-  return {part.store, read_vae_scale(part.config), part.files};
+  return {part.store, read_vae_config(part.config), part.files};
 }
 
 /// Names of a VAE file: a VAE alone in the original layout or in diffusers', or a whole checkpoint's.
@@ -94,7 +94,8 @@ void replace_vae(Checkpoint& checkpoint, const std::string& path) {
   for (const auto& [canonical, tensor] : index.tensors) tensors[canonical] = checkpoint.store->find(kOtherVae + tensor->name);
   for (const std::string& name : index.unused) checkpoint.index.unused.push_back(kOtherVae + name);
   checkpoint.vae_files = other.files;
-  if (other.scale_factor) checkpoint.facts.stated.scale_factor = other.scale_factor;
+  if (other.stated.scale_factor) checkpoint.facts.stated.scale_factor = other.stated.scale_factor;
+  checkpoint.facts.stated.vae_groups = other.stated.groups;
 }
 
 }  // namespace

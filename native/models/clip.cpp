@@ -28,9 +28,20 @@ Program build_clip_text(const TextConfig& config, int64_t chunks, int clip_skip,
   ValueId x = b.token_embedding("text.embeddings.token_embedding.weight", "text.embeddings.position_embedding.weight", ids,
                                 config.vocabulary, config.positions, config.width);
   b.mark("text.embeddings", x);
-  for (int64_t i = 0; i < config.layers - (clip_skip - 1); ++i) x = layer(b, text / "encoder.layers" / i, x, config);
+  const int64_t wanted = config.layers - (clip_skip - 1);
+  for (int64_t i = 0; i < wanted; ++i) x = layer(b, text / "encoder.layers" / i, x, config);
   b.mark("text.hidden", x);
   b.output("text.out", b.layer_norm(text / "final_layer_norm", x));
+  if (!config.pools || wanted == config.layers) return b.finish();
+  for (int64_t i = wanted; i < config.layers; ++i) x = layer(b, text / "encoder.layers" / i, x, config);
+  b.output("text.last", b.layer_norm(text / "final_layer_norm", x));
+  return b.finish();
+}
+
+Program build_text_projection(const TextConfig& config, int64_t rows) {
+  Builder b("text");
+  const ValueId pooled = b.input("pooled", {rows, config.width});
+  b.output("text.projected", b.linear("text.text_projection", pooled, config.projection, {.bias = false}));
   return b.finish();
 }
 

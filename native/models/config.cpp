@@ -84,6 +84,7 @@ TextConfig read_text(const TensorIndex& index) {
   c.vocabulary = required_dim(index, {{token, 0}});
   c.positions = required_dim(index, {{position, 0}});
   c.layers = count_numbered(index, "text.encoder.layers.", kMaxLayers);
+  c.projection = index.dim("text.text_projection.weight", 0).value_or(0);
   c.mlp = required_dim(index, {{"text.encoder.layers.0.mlp.fc1.weight", 0}, {"text.encoder.layers.0.mlp.fc1.bias", 0},
                                {"text.encoder.layers.0.mlp.fc2.weight", 1}});
   return c;
@@ -100,11 +101,22 @@ VaeConfig read_vae(const TensorIndex& index) {
     const std::string level = up + std::to_string(l) + ".block.";
     const int64_t width = required_dim(index, {{level + "1.conv1.weight", 0}, {level + "1.conv2.weight", 0}, {level + "0.conv2.weight", 0},
                                                {level + "0.conv1.bias", 0}});
-    if (width % c.channels != 0) throw Error(ErrorCode::kModelFormat, "VAE level widths are not multiples of " + std::to_string(c.channels));
-    c.multipliers.push_back(width / c.channels);
+    c.widths.push_back(width);
   }
   c.res_blocks = count_numbered(index, up + "0.block.", 16) - 1;
   return c;
+}
+
+/// Whether the text tower gives the pooled text that the UNet asks for.
+void check_pooled(const ModelConfig& config, const Facts& facts) {
+  const int64_t asked = config.unet.pooled_width, given = config.text.projection > 0 ? config.text.projection : config.text.width;
+  if (asked == 0 && facts.stated.embeds_pooled_text) {
+    throw Error(ErrorCode::kModelUnsupported, "the UNet's config states \"addition_embed_type\": \"text\", but its weights have no "
+                                              "add_embedding.linear_1, so they embed the text in another way than the one that is built");
+  }
+  if (asked == 0 || asked == given) return;
+  throw Error(ErrorCode::kModelUnsupported, "the UNet's pooled text is " + std::to_string(asked) + " wide but the text encoder gives " +
+                                                std::to_string(given));
 }
 
 /// What every family does after its tensors were measured.
@@ -112,19 +124,20 @@ ModelConfig with_facts(const Facts& facts, ModelConfig config, const std::vector
   constexpr int64_t kTextHeadSize = 64;
   constexpr double kScaleFactor = 0.18215;
   std::vector<int64_t> widths;
-  for (const UnetConfig::Level& level : config.unet.levels) widths.push_back(level.channels);
+  for (const UnetConfig::Level& level : config.unet.levels) widths.push_back(level.transformer_depth > 0 ? level.channels : 0);
+  if (config.unet.middle_depth > 0) widths.back() = config.unet.levels.back().channels;
   config.unet.heads = resolve_unet_heads(facts, unet_heads, widths);
   config.text.heads = resolve_text_heads(facts, std::max<int64_t>(1, config.text.width / kTextHeadSize), config.text.width);
   if (facts.is_folder) config.text.tokenizer = TokenizerKind::kFolder;
   config.text.activation = facts.stated.text_activation.value_or(config.text.activation);
   config.prediction_type = resolve_prediction(facts, prediction);
   config.vae.scale_factor = resolve_scale(facts, kScaleFactor);
+  config.unet.norm_groups = resolve_groups(facts, "sdgen.unet_norm_groups", facts.stated.unet_groups, config.unet.norm_groups);
+  config.vae.norm_groups = resolve_groups(facts, "sdgen.vae_norm_groups", facts.stated.vae_groups, config.vae.norm_groups);
+  config.text.pools = config.unet.pooled_width > 0;
+  check_pooled(config, facts);
   if (config.unet.context_width != config.text.width) {
     throw Error(ErrorCode::kModelUnsupported, "the UNet's context is " + std::to_string(config.unet.context_width) +
-                                                  " wide but the text encoder gives " + std::to_string(config.text.width));
-  }
-  if (config.unet.pooled_width != 0 && config.unet.pooled_width != config.text.width) {
-    throw Error(ErrorCode::kModelUnsupported, "the UNet's pooled text is " + std::to_string(config.unet.pooled_width) +
                                                   " wide but the text encoder gives " + std::to_string(config.text.width));
   }
   if (config.unet.in_channels != config.vae.latent_channels || config.unet.out_channels != config.vae.latent_channels) {

@@ -20,6 +20,9 @@ struct TextConfig {
   int64_t width = 0, layers = 0, mlp = 0, vocabulary = 0, positions = 0;
   Resolved<int64_t> heads;
   Activation activation = Activation::kQuickGelu;  // of the mlp
+  /// Whether the UNet asks for the pooled text: the last layer's features at the end token.
+  bool pools = false;
+  int64_t projection = 0;  // width that a projection gives the pooled text; 0: it has none
   /// Where a family always takes the same layer, counted from the end as clip skip is (1: the last).
   std::optional<int> fixed_skip = std::nullopt;
   TokenizerKind tokenizer = TokenizerKind::kClip;
@@ -33,17 +36,19 @@ struct UnetConfig {
   };
   int64_t in_channels = 0, out_channels = 0, model_channels = 0, context_width = 0;
   int64_t middle_depth = 0;
-  int64_t pooled_width = 0;  // of the pooled text that takes part in the timestep embedding; 0: none does
+  int64_t pooled_width = 0;  // of the pooled text, which is embedded and joins the timestep's embedding; 0: not asked for
+  int64_t norm_groups = 32;
   std::vector<Level> levels;
   Resolved<std::vector<int64_t>> heads;  // of each level; the middle has the last one's
 };
 
 struct VaeConfig {
   int64_t latent_channels = 0, channels = 0;
-  std::vector<int64_t> multipliers;  // of `channels`, by level
+  std::vector<int64_t> widths;       // by level, from the picture on; the first is `channels`
   int64_t res_blocks = 0;            // of an encoder level; a decoder level has one more
+  int64_t norm_groups = 32;
   /// Pixels per latent cell along a side.
-  int64_t scale() const noexcept { return int64_t{1} << (multipliers.size() - 1); }
+  int64_t scale() const noexcept { return int64_t{1} << (widths.size() - 1); }
   Resolved<double> scale_factor;
 };
 

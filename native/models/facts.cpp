@@ -1,5 +1,6 @@
 #include "models/facts.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -23,6 +24,18 @@ int64_t parse_positive(const std::string& key, const std::string& text) {
   return value;
 }
 
+/// Numbers with commas between them: one for all levels, or one for each, 0 where it has no attention.
+std::vector<int64_t> parse_list(const std::string& key, const std::string& text) {
+  std::vector<int64_t> values;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string item = text.substr(begin, comma - begin);
+    values.push_back(item == "0" && item != text ? 0 : parse_positive(key, item));
+    begin = comma + 1;
+  }
+  return values;
+}
+
 void check_heads(const char* what, int64_t heads, int64_t width, Origin origin, const std::string& key) {
   if (heads >= 1 && width % heads == 0) return;
   throw Error(origin == Origin::kFlag ? ErrorCode::kInvalidArgument : ErrorCode::kModelFormat,
@@ -38,7 +51,7 @@ Resolved<std::vector<int64_t>> resolve_unet_heads(const Facts& facts, const std:
   if (facts.overrides.unet_heads) {
     heads = {{*facts.overrides.unet_heads}, Origin::kFlag};
   } else if (const std::string* text = find(facts.metadata, key)) {
-    heads = {{parse_positive(key, *text)}, Origin::kMetadata};
+    heads = {parse_list(key, *text), Origin::kMetadata};
   } else if (!facts.stated.unet_heads.empty()) {
     heads = {facts.stated.unet_heads, Origin::kConfig};
   }
@@ -47,7 +60,9 @@ Resolved<std::vector<int64_t>> resolve_unet_heads(const Facts& facts, const std:
     throw Error(ErrorCode::kModelFormat, "the config states heads for " + std::to_string(heads.value.size()) + " UNet levels; there are " +
                                              std::to_string(widths.size()));
   }
-  for (size_t i = 0; i < widths.size(); ++i) check_heads("UNet", heads.value[i], widths[i], heads.origin, key);
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (widths[i] > 0) check_heads("UNet", heads.value[i], widths[i], heads.origin, key);
+  }
   return heads;
 }
 
@@ -63,6 +78,11 @@ Resolved<int64_t> resolve_text_heads(const Facts& facts, int64_t fallback, int64
   }
   check_heads("text", heads.value, width, heads.origin, key);
   return heads;
+}
+
+int64_t resolve_groups(const Facts& facts, const std::string& key, std::optional<int64_t> stated, int64_t fallback) {
+  if (const std::string* text = find(facts.metadata, key)) return parse_positive(key, *text);
+  return stated.value_or(fallback);
 }
 
 std::optional<PredictionType> parse_prediction_type(std::string_view text) {

@@ -45,6 +45,9 @@ struct StatedConfig {
   std::optional<double> scale_factor;
   std::optional<Activation> text_activation;
   std::optional<BetaSchedule> betas;
+  std::optional<int64_t> unet_groups, vae_groups;  // of their norms
+  bool embeds_pooled_text = false;
+  bool trailing_timesteps = false;  // timesteps count from the last trained one downwards
   std::optional<bool> zero_terminal_snr;
 };
 
@@ -57,10 +60,12 @@ struct Facts {
   bool is_folder = false;  // of diffusers
 };
 
-/// Attention heads for layers of these widths, one number each. `fallback` likewise. Throws kInvalidArgument (flag) or
+/// Attention heads for layers of these widths, one number each; a width of 0 stands for a level without attention. `fallback` likewise. Throws kInvalidArgument (flag) or
 /// kModelFormat for heads that do not divide their width.
 Resolved<std::vector<int64_t>> resolve_unet_heads(const Facts& facts, const std::vector<int64_t>& fallback, const std::vector<int64_t>& widths);
 Resolved<int64_t> resolve_text_heads(const Facts& facts, int64_t fallback, int64_t width);
+/// Groups of a part's norms: metadata, then config, then the fallback. Throws kModelFormat.
+int64_t resolve_groups(const Facts& facts, const std::string& key, std::optional<int64_t> stated, int64_t fallback);
 /// Throws kModelUnsupported for a stated type that is not built.
 Resolved<PredictionType> resolve_prediction(const Facts& facts, PredictionType fallback);
 Resolved<double> resolve_scale(const Facts& facts, double fallback);

@@ -39,11 +39,27 @@ std::vector<int64_t> read_unet_heads(const JsonValue& unet) {
     if (is_null(value)) continue;
     if (value->as_array() == nullptr) return {heads_value(*value, key)};
     std::vector<int64_t> heads;
-    for (const JsonValue& level : *value->as_array()) heads.push_back(heads_value(level, key));
+    // 0 is how some state that a level has no attention.
+    for (const JsonValue& level : *value->as_array()) heads.push_back(level.as_unsigned() == 0 ? 0 : heads_value(level, key));
     if (heads.empty() || heads.size() > kMaxLevels) throw wrong(key, "a whole number, or one for each level");
     return heads;
   }
   return {};
+}
+
+std::optional<int64_t> read_groups(const JsonValue& object) {
+  const JsonValue* value = member(object, "norm_num_groups");
+  if (is_null(value)) return std::nullopt;
+  const auto n = value->as_unsigned();
+  if (!n || *n < 1 || *n > 4096) throw wrong("norm_num_groups", "a whole number from 1 to 4096");
+  return static_cast<int64_t>(*n);
+}
+
+/// Whether the UNet embeds the pooled text beside the timestep.
+bool read_addition(const JsonValue& unet) {
+  const std::string* kind = text_member(unet, "addition_embed_type");
+  if (kind == nullptr || *kind == "text") return kind != nullptr;
+  throw Error(ErrorCode::kModelUnsupported, "the UNet's \"addition_embed_type\" is \"" + shown(*kind, 40) + "\"; built: text");
 }
 
 std::optional<Activation> read_activation(const JsonValue& text) {
@@ -101,7 +117,7 @@ std::optional<YamlLine> read_yaml_line(std::string_view line) {
 
 }  // namespace
 
-std::optional<double> read_vae_scale(const JsonValue& config) { return number_member(config, "scaling_factor"); }
+VaeStatement read_vae_config(const JsonValue& config) { return {number_member(config, "scaling_factor"), read_groups(config)}; }
 
 StatedConfig read_folder_config(const DiffusersFolder& folder) {
   StatedConfig stated;
@@ -110,7 +126,11 @@ StatedConfig read_folder_config(const DiffusersFolder& folder) {
     stated.text_heads = heads_value(*heads, "num_attention_heads");
   }
   stated.text_activation = read_activation(folder.text_encoder);
-  stated.scale_factor = read_vae_scale(folder.vae);
+  stated.unet_groups = read_groups(folder.unet);
+  stated.embeds_pooled_text = read_addition(folder.unet);
+  const VaeStatement vae = read_vae_config(folder.vae);
+  stated.scale_factor = vae.scale_factor;
+  stated.vae_groups = vae.groups;
   // diffusers' own default, where the scheduler does not say.
   stated.prediction_type = PredictionType::kEpsilon;
   if (!folder.scheduler) return stated;
@@ -122,6 +142,9 @@ StatedConfig read_folder_config(const DiffusersFolder& folder) {
     if (value == nullptr) throw wrong("rescale_betas_zero_snr", "true or false");
     stated.zero_terminal_snr = *value;
   }
+  // "leading", "linspace" and others differ from the webui's own timesteps by one, which pictures do not show.
+  const std::string* spacing = text_member(scheduler, "timestep_spacing");
+  stated.trailing_timesteps = spacing != nullptr && *spacing == "trailing";
   return stated;
 }
 

@@ -8,8 +8,12 @@ namespace sdgen {
 /// Throws kModelFormat for a value of the wrong kind, kModelUnsupported for networks that are not built.
 StatedConfig read_folder_config(const DiffusersFolder& folder);
 
-/// `config.json` of an autoencoder: its scale factor, if it states one.
-std::optional<double> read_vae_scale(const JsonValue& config);
+/// What `config.json` of an autoencoder states.
+struct VaeStatement {
+  std::optional<double> scale_factor;
+  std::optional<int64_t> groups;
+};
+VaeStatement read_vae_config(const JsonValue& config);
 
 /// What MODEL.json or MODEL.yaml beside MODEL.safetensors states, the JSON first; the files read are added to `files`.
 StatedConfig read_config_beside(const std::string& checkpoint, std::vector<std::string>& files);

@@ -4,25 +4,25 @@
 namespace sdgen {
 namespace {
 
-constexpr int64_t kGroups = 32;
 constexpr double kResEps = 1e-5, kTransformerEps = 1e-6;
 
 class Unet {
  public:
-  Unet(Builder& builder, ValueId silu_emb, ValueId context) : b(builder), silu_emb_(silu_emb), context_(context) {}
+  Unet(Builder& builder, int64_t groups, ValueId silu_emb, ValueId context)
+      : b(builder), groups_(groups), silu_emb_(silu_emb), context_(context) {}
 
   ValueId res_block(const Scope& s, ValueId x, int64_t out) {
     const ValueId time = b.linear(s / "emb_layers.1", silu_emb_, out);
-    ValueId h = b.group_norm(s / "in_layers.0", x, kGroups, kResEps, true);
+    ValueId h = b.group_norm(s / "in_layers.0", x, groups_, kResEps, true);
     h = b.conv2d(s / "in_layers.2", h, out, {.channel_add = time});
-    h = b.group_norm(s / "out_layers.0", h, kGroups, kResEps, true);
+    h = b.group_norm(s / "out_layers.0", h, groups_, kResEps, true);
     const ValueId skip = b.shape(x).channels() == out ? x : b.linear(s / "skip_connection", x, out);
     return b.conv2d(s / "out_layers.3", h, out, {.residual = skip});
   }
 
   ValueId transformer(const Scope& s, ValueId x, int64_t depth, int64_t heads) {
     const int64_t c = b.shape(x).channels();
-    ValueId h = b.linear(s / "proj_in", b.group_norm(s / "norm", x, kGroups, kTransformerEps, false), c);
+    ValueId h = b.linear(s / "proj_in", b.group_norm(s / "norm", x, groups_, kTransformerEps, false), c);
     for (int64_t d = 0; d < depth; ++d) h = transformer_block(s / "transformer_blocks" / d, h, heads);
     return b.linear(s / "proj_out", h, c, {.residual = x});
   }
@@ -48,23 +48,23 @@ class Unet {
     return b.linear(s / "ff.net.2", h, c, {.residual = x});
   }
 
+  int64_t groups_;
   ValueId silu_emb_, context_;
 };
 
-/// Podell et al., SDXL: the pooled text beside the time.
-ValueId pooled_embedding(Builder& b, ValueId pooled, int64_t width) {
-  return b.linear("unet.label_emb.0.2", b.linear("unet.label_emb.0.0", pooled, width, {.activation = Activation::kSilu}), width);
-}
-
-ValueId time_embedding(Builder& b, const UnetConfig& config, ValueId t, int64_t batch) {
+/// What every ResBlock is told: silu of the timestep's embedding, to which the pooled text's is added where there is one.
+ValueId time_embedding(Builder& b, const UnetConfig& config, ValueId t, ValueId pooled) {
   const int64_t width = 4 * config.model_channels;
   const ValueId sinusoid = b.timestep_embedding(t, config.model_channels);
   b.mark("unet.mid.t_sinusoid", sinusoid);
   const ValueId h = b.linear("unet.time_embed.0", sinusoid, width, {.activation = Activation::kSilu});
   ValueId emb = b.linear("unet.time_embed.2", h, width);
-  if (config.pooled_width > 0) emb = b.add(emb, pooled_embedding(b, b.input("pooled", {batch, config.pooled_width}, true), width));
+  if (config.pooled_width > 0) {
+    const ValueId text = b.linear("unet.label_emb.0.0", pooled, width, {.activation = Activation::kSilu});
+    emb = b.add(emb, b.linear("unet.label_emb.0.2", text, width));
+  }
   b.mark("unet.mid.t_emb", emb);
-  return b.activation(emb, Activation::kSilu);  // every ResBlock begins with it
+  return b.activation(emb, Activation::kSilu);
 }
 
 /// Nearest, to the skip connection's size: sides that do not divide come out of the upsampler one too large.
@@ -80,7 +80,8 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
   const ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.in_channels});
   const ValueId t = b.input("t", {shape.batch}, true);
   const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width}, true);
-  Unet net(b, time_embedding(b, config, t, shape.batch), context);
+  const ValueId pooled = config.pooled_width > 0 ? b.input("pooled", {shape.batch, config.pooled_width}, true) : -1;
+  Unet net(b, config.norm_groups, time_embedding(b, config, t, pooled), context);
   const std::vector<int64_t>& heads = config.heads.value;
   const Scope unet("unet");
   const auto levels = static_cast<int64_t>(config.levels.size());
@@ -130,7 +131,7 @@ Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_m
     b.mark("unet.mid.up" + std::to_string(levels - 1 - l), h);
   }
 
-  h = b.group_norm("unet.out.0", h, kGroups, kResEps, true);
+  h = b.group_norm("unet.out.0", h, config.norm_groups, kResEps, true);
   b.output("unet.out", b.conv2d("unet.out.2", h, config.out_channels));
   return b.finish();
 }

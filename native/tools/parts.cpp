@@ -8,6 +8,7 @@
 #include "engine/model_runner.h"
 #include "engine/open_model.h"
 #include "engine/request_check.h"
+#include "engine/text_run.h"
 #include "engine/weights_check.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -58,7 +59,7 @@ struct UnetInputs {
   const Tensor& x;  // NHWC data
   Tensor ctx;
   std::vector<float> t;  // one per image
-  std::vector<float> pooled = {};  // of all images, where the model takes it
+  const Tensor& pooled;  // without values where the UNet asks for none
 };
 
 void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::string& name, std::vector<NamedTensor>& results) {
@@ -66,13 +67,11 @@ void run_unet(OpenModel& model, const UnetInputs& in, bool marks, const std::str
   LoadedProgram program = model.runner.load(build_unet(model.config.unet, shape, marks), nullptr);
   program.upload("x", in.x.data.data(), static_cast<int64_t>(in.x.data.size()) * 4);
   program.upload("ctx", in.ctx.data.data(), static_cast<int64_t>(in.ctx.data.size()) * 4);
-  program.upload("t", in.t.data(), static_cast<int64_t>(in.t.size()) * 4);
   if (model.config.unet.pooled_width > 0) {
-    if (static_cast<int64_t>(in.pooled.size()) != shape.batch * model.config.unet.pooled_width) {
-      throw Error(ErrorCode::kInvalidArgument, "unet.pooled: [images, " + std::to_string(model.config.unet.pooled_width) + "] is needed");
-    }
-    program.upload("pooled", in.pooled.data(), static_cast<int64_t>(in.pooled.size()) * 4);
+    const Tensor pooled = first_rows(in.pooled, in.x.shape[0]);
+    program.upload("pooled", pooled.data.data(), static_cast<int64_t>(pooled.data.size()) * 4);
   }
+  program.upload("t", in.t.data(), static_cast<int64_t>(in.t.size()) * 4);
   run_and_take(model.runner, program, [&](const std::string& value) { return value == "unet.out" ? name : value; }, results);
 }
 
@@ -118,6 +117,12 @@ std::vector<NamedTensor> eval_text(const EvalOptions& options, const WeightStore
       if (value == "text.hidden") return skip == 1 ? "text.last_no_norm" : "text.penultimate_no_norm";
       return skip == 1 ? value : "";
     }, results);
+    if (skip > 1 || !model.config.text.pools) continue;
+    LoadedProgram plain = model.runner.load(build_clip_text(model.config.text, file.shape[0], 1), nullptr);
+    plain.upload("ids", ids.data(), static_cast<int64_t>(ids.size()) * 4);
+    model.runner.run(plain, {});
+    const std::vector<float> pooled = pool_text(model.runner, model.config.text, plain, ids, {});
+    results.push_back(to_file("text.pooled", {file.shape[0], static_cast<int64_t>(pooled.size()) / file.shape[0]}, pooled));
   }
   return results;
 }
@@ -125,11 +130,10 @@ std::vector<NamedTensor> eval_text(const EvalOptions& options, const WeightStore
 std::vector<NamedTensor> eval_unet(const EvalOptions& options, const WeightStore& inputs) {
   OpenModel model = open_model(options.open);
   const Tensor x = read_picture(inputs, "unet.x"), ctx = read_tensor(inputs, "unet.ctx", 3);
+  const Tensor pooled = model.config.unet.pooled_width > 0 ? read_tensor(inputs, "unet.pooled", 2) : Tensor{};
   const int64_t batch = x.shape[0];
   std::vector<NamedTensor> results;
   std::vector<float> timesteps{kInnerTimestep};
-  std::vector<float> pooled;
-  if (inputs.find("unet.pooled") != nullptr) pooled = first_rows(read_tensor(inputs, "unet.pooled", 2), batch).data;
   if (inputs.find("unet.t") != nullptr) timesteps = read_tensor(inputs, "unet.t", 1).data;
   for (float t : timesteps) {
     run_unet(model, {x, first_rows(ctx, batch), repeated(t, batch), pooled}, options.inner && t == kInnerTimestep, "unet.out.t" + number(t), results);
@@ -144,11 +148,11 @@ std::vector<NamedTensor> eval_unet(const EvalOptions& options, const WeightStore
     const std::string at = "_t" + number(kInnerTimestep);
     if (tensor.name.starts_with("unet.x_")) {
       const Tensor other = read_picture(inputs, tensor.name);
-      run_unet(model, {other, first_rows(ctx, other.shape[0]), repeated(kInnerTimestep, other.shape[0])}, false,
+      run_unet(model, {other, first_rows(ctx, other.shape[0]), repeated(kInnerTimestep, other.shape[0]), pooled}, false,
                "unet.out." + tensor.name.substr(5) + at, results);
     } else if (tensor.name.starts_with("unet.ctx") && tensor.name != "unet.ctx") {
       const Tensor other = read_tensor(inputs, tensor.name, 3), rows = first_rows(x, other.shape[0]);
-      run_unet(model, {rows, other, repeated(kInnerTimestep, other.shape[0])}, false, "unet.out." + tensor.name.substr(5) + at, results);
+      run_unet(model, {rows, other, repeated(kInnerTimestep, other.shape[0]), pooled}, false, "unet.out." + tensor.name.substr(5) + at, results);
     }
   }
   return results;
@@ -168,7 +172,7 @@ std::vector<NamedTensor> eval_vae_decode(const EvalOptions& options, const Weigh
 std::vector<NamedTensor> eval_vae_encode(const EvalOptions& options, const WeightStore& inputs) {
   OpenModel model = open_model(options.open);
   const Tensor image = read_picture(inputs, "vae.image");
-  const int64_t scale = int64_t{1} << (model.config.vae.multipliers.size() - 1);
+  const int64_t scale = model.config.vae.scale();
   if (image.shape[1] != 3 || image.shape[2] % scale != 0 || image.shape[3] % scale != 0) {
     throw Error(ErrorCode::kInvalidArgument, "vae.image: 3 channels and sides that are multiples of " + std::to_string(scale) + " are needed");
   }

@@ -4,13 +4,12 @@
  */
 
 /** @typedef {import('./layout.mjs').TensorSpec} TensorSpec @typedef {import('./layout.mjs').Arch} Arch */
+import { completed } from './layout.mjs';
+
 /**
  * A tensor to write: rows [firstRow, firstRow + shape[0]) of `source`.
  * @typedef {{ part: 'unet' | 'vae' | 'text_encoder', name: string, shape: number[], source: TensorSpec, firstRow: number }} FolderTensor
  */
-
-const RES_BLOCKS = 2;
-const LEVELS = 4;
 
 /** @param {string} text @param {Record<string, string>} pairs */
 function replaceStart(text, pairs) {
@@ -27,13 +26,15 @@ const RESNET = {
   'skip_connection.': 'conv_shortcut.',
 };
 
-/** @param {string} name below `model.diffusion_model.` */
-function unetName(name) {
+/** @param {string} name below `model.diffusion_model.` @param {number} resBlocks of a level */
+function unetName(name, resBlocks) {
   const [, side, number, part, rest] = /^(input|output|middle)_blocks?\.(\d+)(?:\.(\d+))?\.(.*)$/.exec(name) ?? [];
   if (side === undefined) {
     return replaceStart(name, {
       'time_embed.0.': 'time_embedding.linear_1.',
       'time_embed.2.': 'time_embedding.linear_2.',
+      'label_emb.0.0.': 'add_embedding.linear_1.',
+      'label_emb.0.2.': 'add_embedding.linear_2.',
       'out.0.': 'conv_norm_out.',
       'out.2.': 'conv_out.',
     });
@@ -45,7 +46,7 @@ function unetName(name) {
     return `mid_block.resnets.${block / 2}.${replaceStart(name.slice('middle_block.0.'.length), RESNET)}`;
   }
   if (side === 'input' && block === 0) return `conv_in.${below}`;
-  const each = RES_BLOCKS + 1;
+  const each = resBlocks + 1;
   const level = side === 'input' ? Math.floor((block - 1) / each) : Math.floor(block / each);
   const index = side === 'input' ? (block - 1) % each : block % each;
   const at = `${side === 'input' ? 'down' : 'up'}_blocks.${level}`;
@@ -55,15 +56,15 @@ function unetName(name) {
   return `${at}.attentions.${index}.${below}`;
 }
 
-/** @param {string} name below `first_stage_model.` */
-function vaeName(name) {
+/** @param {string} name below `first_stage_model.` @param {number} levels */
+function vaeName(name, levels) {
   if (/^(post_)?quant_conv\./.test(name)) return name;
   const [, side, below = ''] = /^(encoder|decoder)\.(.*)$/.exec(name) ?? [];
   const [, level, kind, index, rest] =
     /^(?:down|up)\.(\d+)\.(?:(block)\.(\d+)|downsample|upsample)\.(.*)$/.exec(below) ?? [];
   const way = side === 'encoder' ? 'down' : 'up';
   if (level !== undefined) {
-    const place = side === 'encoder' ? Number(level) : LEVELS - 1 - Number(level);
+    const place = side === 'encoder' ? Number(level) : levels - 1 - Number(level);
     if (kind === undefined) return `${side}.${way}_blocks.${place}.${way}samplers.0.${rest}`;
     return `${side}.${way}_blocks.${place}.resnets.${index}.${rest?.replace('nin_shortcut', 'conv_shortcut')}`;
   }
@@ -122,14 +123,15 @@ const towerLayers = ({ text }) => (text.layout === 'open' ? text.layers - 1 : te
 
 /** @param {Arch} arch @param {TensorSpec[]} tensors of the original layout @returns {FolderTensor[]} */
 export function folderTensors(arch, tensors) {
+  const { resBlocks } = completed(arch);
   return tensors.flatMap((source) => {
     const { name, shape } = source;
     /** @param {'unet' | 'vae' | 'text_encoder'} part @param {string} as @param {number[]} [shaped] @returns {FolderTensor[]} */
     const whole = (part, as, shaped = shape) => [{ part, name: as, shape: shaped, source, firstRow: 0 }];
     if (name.startsWith('model.diffusion_model.'))
-      return whole('unet', unetName(name.slice('model.diffusion_model.'.length)));
+      return whole('unet', unetName(name.slice('model.diffusion_model.'.length), resBlocks));
     if (name.startsWith('first_stage_model.')) {
-      const as = vaeName(name.slice('first_stage_model.'.length));
+      const as = vaeName(name.slice('first_stage_model.'.length), arch.vaeMult.length);
       const isLinear = /attentions\.0\.to_.*weight$/.test(as);
       return whole('vae', as, isLinear ? shape.slice(0, 2) : shape);
     }
@@ -140,7 +142,7 @@ export function folderTensors(arch, tensors) {
 
 /** The folder's small files, by path. @param {Arch} arch @returns {Record<string, unknown>} */
 export function folderConfigs(arch) {
-  const { text } = arch;
+  const { text, latent, heads, resBlocks, vaeBlocks, groups, vaeGroups, pooled, scheduler } = completed(arch);
   const isOpen = text.layout === 'open';
   const part = (/** @type {string} */ name) => [name.startsWith('CLIP') ? 'transformers' : 'diffusers', name];
   const widths = (/** @type {number} */ base, /** @type {number[]} */ mult) => mult.map((m) => base * m);
@@ -157,18 +159,22 @@ export function folderConfigs(arch) {
     'unet/config.json': {
       _class_name: 'UNet2DConditionModel',
       // diffusers' name for the number of heads.
-      attention_head_dim: arch.linearProjection ? channels.map((c) => c / 64) : 8,
+      attention_head_dim: arch.linearProjection || arch.heads !== undefined ? heads : 8,
       block_out_channels: channels,
       cross_attention_dim: arch.context,
-      in_channels: 4,
-      layers_per_block: RES_BLOCKS,
-      out_channels: 4,
+      in_channels: latent,
+      layers_per_block: resBlocks,
+      out_channels: latent,
       use_linear_projection: arch.linearProjection,
+      ...(groups === 32 ? {} : { norm_num_groups: groups }),
+      ...(pooled ? { addition_embed_type: 'text', projection_class_embeddings_input_dim: text.width } : {}),
     },
     'vae/config.json': {
       _class_name: 'AutoencoderKL',
       block_out_channels: widths(arch.vae, arch.vaeMult),
-      latent_channels: 4,
+      latent_channels: latent,
+      ...(vaeBlocks === 2 ? {} : { layers_per_block: vaeBlocks }),
+      ...(vaeGroups === 32 ? {} : { norm_num_groups: vaeGroups }),
       scaling_factor: 0.18215,
     },
     'text_encoder/config.json': {
@@ -186,6 +192,7 @@ export function folderConfigs(arch) {
       num_train_timesteps: 1000,
       prediction_type: 'epsilon',
       trained_betas: null,
+      ...scheduler,
     },
     'tokenizer/tokenizer_config.json': { bos_token: '<|startoftext|>', eos_token: '<|endoftext|>' },
     'tokenizer/special_tokens_map.json': {

@@ -10,16 +10,33 @@
  * `draws`: the name that the values are drawn for, where it is another; `firstDraw`: the draw of the first element.
  * @typedef {{ name: string, shape: number[], kind: TensorKind, fanIn: number, elements: number, draws?: string,
  *   firstDraw?: number }} TensorSpec
- * @typedef {{ layout: 'hf' | 'open', width: number, layers: number, heads: number, ff: number }} TextTower
+ * @typedef {{ layout: 'hf' | 'open', width: number, layers: number, heads: number, ff: number, positions?: number }} TextTower
+ * `heads`: of the UNet by level; `attention`: its levels with a transformer; `groups`: of norms; `pooled`: it embeds the pooled text.
  * @typedef {{ channels: number, mult: number[], context: number, linearProjection: boolean, vae: number,
- *   vaeMult: number[], text: TextTower }} Arch
+ *   vaeMult: number[], text: TextTower, latent?: number, resBlocks?: number, vaeBlocks?: number, attention?: number[],
+ *   heads?: number[], groups?: number, vaeGroups?: number, pooled?: boolean, scheduler?: Record<string, unknown> }} Arch
  */
 
 const VOCABULARY = 49408;
-const POSITIONS = 77;
-/** UNet levels whose blocks have a transformer: all but the deepest. */
-const ATTENTION_LEVELS = [0, 1, 2];
 const SD_MULT = [1, 2, 4, 4];
+
+/** What Stable Diffusion 1.x and 2.x have, where an architecture does not say otherwise. @param {Arch} arch */
+export function completed(arch) {
+  return {
+    latent: 4,
+    resBlocks: 2,
+    vaeBlocks: 2,
+    // All levels but the deepest.
+    attention: [0, 1, 2],
+    heads: arch.mult.map((m) => (arch.linearProjection ? (arch.channels * m) / 64 : 8)),
+    groups: 32,
+    vaeGroups: 32,
+    pooled: false,
+    scheduler: {},
+    ...arch,
+    text: { positions: 77, ...arch.text },
+  };
+}
 
 /** @type {Record<string, Arch>} */
 export const ARCHITECTURES = {
@@ -77,6 +94,29 @@ export const ARCHITECTURES = {
     vae: 32,
     vaeMult: [1, 1, 2, 2],
     text: { layout: 'open', width: 64, layers: 3, heads: 1, ff: 256 },
+  },
+  // Built like the embedded model: other depths and widths, and the pooled text beside the timestep.
+  'micro-pooled': {
+    channels: 32,
+    mult: [1, 2, 3],
+    context: 64,
+    linearProjection: false,
+    vae: 32,
+    vaeMult: [1, 3, 2, 2],
+    text: { layout: 'hf', width: 64, layers: 2, heads: 4, ff: 256, positions: 24 },
+    latent: 8,
+    resBlocks: 1,
+    vaeBlocks: 1,
+    attention: [1, 2],
+    heads: [0, 2, 3],
+    groups: 8,
+    vaeGroups: 4,
+    pooled: true,
+    scheduler: {
+      prediction_type: 'v_prediction',
+      rescale_betas_zero_snr: true,
+      timestep_spacing: 'trailing',
+    },
   },
 };
 
@@ -148,12 +188,13 @@ function unetDown(w, arch, /** @type {string} */ root) {
   const skips = [arch.channels];
   let channels = arch.channels;
   let index = 1;
-  w.conv(`${root}.input_blocks.0.0`, 4, channels, 3);
+  const { latent, resBlocks, attention } = completed(arch);
+  w.conv(`${root}.input_blocks.0.0`, latent, channels, 3);
   for (const [level, mult] of arch.mult.entries()) {
-    for (let k = 0; k < 2; k++) {
+    for (let k = 0; k < resBlocks; k++) {
       resBlock(w, `${root}.input_blocks.${index}.0`, channels, arch.channels * mult, embedding);
       channels = arch.channels * mult;
-      if (ATTENTION_LEVELS.includes(level)) transformer(w, `${root}.input_blocks.${index}.1`, channels, arch);
+      if (attention.includes(level)) transformer(w, `${root}.input_blocks.${index}.1`, channels, arch);
       skips.push(channels);
       index++;
     }
@@ -171,6 +212,11 @@ function unet(w, arch) {
   const embedding = 4 * arch.channels;
   w.linear(`${root}.time_embed.0`, arch.channels, embedding);
   w.linear(`${root}.time_embed.2`, embedding, embedding);
+  const { latent, resBlocks, attention: attentionLevels, pooled } = completed(arch);
+  if (pooled) {
+    w.linear(`${root}.label_emb.0.0`, arch.text.width, embedding);
+    w.linear(`${root}.label_emb.0.2`, embedding, embedding);
+  }
   const skips = unetDown(w, arch, root);
   let channels = arch.channels * (arch.mult.at(-1) ?? 1);
   resBlock(w, `${root}.middle_block.0`, channels, channels, embedding);
@@ -178,18 +224,18 @@ function unet(w, arch) {
   resBlock(w, `${root}.middle_block.2`, channels, channels, embedding);
   let index = 0;
   for (const [level, mult] of [...arch.mult.entries()].reverse()) {
-    for (let k = 0; k < 3; k++) {
+    for (let k = 0; k <= resBlocks; k++) {
       const at = `${root}.output_blocks.${index}`;
-      const attention = ATTENTION_LEVELS.includes(level);
+      const attention = attentionLevels.includes(level);
       resBlock(w, `${at}.0`, channels + (skips.pop() ?? 0), arch.channels * mult, embedding);
       channels = arch.channels * mult;
       if (attention) transformer(w, `${at}.1`, channels, arch);
-      if (level > 0 && k === 2) w.conv(`${at}.${attention ? 2 : 1}.conv`, channels, channels, 3);
+      if (level > 0 && k === resBlocks) w.conv(`${at}.${attention ? 2 : 1}.conv`, channels, channels, 3);
       index++;
     }
   }
   w.norm(`${root}.out.0`, channels);
-  w.conv(`${root}.out.2`, channels, 4, 3);
+  w.conv(`${root}.out.2`, channels, latent, 3);
 }
 
 /** @param {Layout} w @param {string} at @param {number} input @param {number} output */
@@ -213,10 +259,11 @@ function vaeMiddle(w, at, channels) {
 function vae(w, arch) {
   const encoder = 'first_stage_model.encoder';
   const decoder = 'first_stage_model.decoder';
+  const { latent, vaeBlocks } = completed(arch);
   let channels = arch.vae;
   w.conv(`${encoder}.conv_in`, 3, channels, 3);
   for (const [level, mult] of arch.vaeMult.entries()) {
-    for (let k = 0; k < 2; k++) {
+    for (let k = 0; k < vaeBlocks; k++) {
       vaeRes(w, `${encoder}.down.${level}.block.${k}`, channels, arch.vae * mult);
       channels = arch.vae * mult;
     }
@@ -224,13 +271,13 @@ function vae(w, arch) {
   }
   vaeMiddle(w, `${encoder}.mid`, channels);
   w.norm(`${encoder}.norm_out`, channels);
-  w.conv(`${encoder}.conv_out`, channels, 8, 3);
-  w.conv('first_stage_model.quant_conv', 8, 8, 1);
-  w.conv('first_stage_model.post_quant_conv', 4, 4, 1);
-  w.conv(`${decoder}.conv_in`, 4, channels, 3);
+  w.conv(`${encoder}.conv_out`, channels, 2 * latent, 3);
+  w.conv('first_stage_model.quant_conv', 2 * latent, 2 * latent, 1);
+  w.conv('first_stage_model.post_quant_conv', latent, latent, 1);
+  w.conv(`${decoder}.conv_in`, latent, channels, 3);
   vaeMiddle(w, `${decoder}.mid`, channels);
   for (const [level, mult] of [...arch.vaeMult.entries()].reverse()) {
-    for (let k = 0; k < 3; k++) {
+    for (let k = 0; k <= vaeBlocks; k++) {
       vaeRes(w, `${decoder}.up.${level}.block.${k}`, channels, arch.vae * mult);
       channels = arch.vae * mult;
     }
@@ -241,10 +288,10 @@ function vae(w, arch) {
 }
 
 /** CLIP as Hugging Face's transformers names it (SD 1.x). @param {Layout} w @param {TextTower} text */
-function clipHf(w, { width, layers, ff }) {
+function clipHf(w, { width, layers, ff, positions = 77 }) {
   const root = 'cond_stage_model.transformer.text_model';
   w.add(`${root}.embeddings.token_embedding.weight`, [VOCABULARY, width], 'embedding');
-  w.add(`${root}.embeddings.position_embedding.weight`, [POSITIONS, width], 'embedding');
+  w.add(`${root}.embeddings.position_embedding.weight`, [positions, width], 'embedding');
   for (let layer = 0; layer < layers; layer++) {
     const at = `${root}.encoder.layers.${layer}`;
     for (const k of ['q', 'k', 'v']) w.linear(`${at}.self_attn.${k}_proj`, width, width);
@@ -258,10 +305,10 @@ function clipHf(w, { width, layers, ff }) {
 }
 
 /** CLIP as OpenCLIP names it (SD 2.x). @param {Layout} w @param {TextTower} text */
-function clipOpen(w, { width, layers, ff }) {
+function clipOpen(w, { width, layers, ff, positions = 77 }) {
   const root = 'cond_stage_model.model';
   w.add(`${root}.token_embedding.weight`, [VOCABULARY, width], 'embedding');
-  w.add(`${root}.positional_embedding`, [POSITIONS, width], 'embedding');
+  w.add(`${root}.positional_embedding`, [positions, width], 'embedding');
   for (let layer = 0; layer < layers; layer++) {
     const at = `${root}.transformer.resblocks.${layer}`;
     w.add(`${at}.attn.in_proj_weight`, [3 * width, width]);
@@ -295,7 +342,15 @@ export function tensorsOf(arch) {
  * @param {Arch} arch
  * @returns {Record<string, string>}
  */
-export function metadataOf({ text }) {
+export function metadataOf(arch) {
+  const { text, heads, groups, vaeGroups, scheduler } = completed(arch);
   const usual = text.width === 64 * text.heads;
-  return { 'modelspec.prediction_type': 'epsilon', ...(usual ? {} : { 'sdgen.text_heads': String(text.heads) }) };
+  return {
+    'modelspec.prediction_type': String(scheduler.prediction_type ?? 'epsilon'),
+    ...(usual ? {} : { 'sdgen.text_heads': String(text.heads) }),
+    ...(arch.heads === undefined ? {} : { 'sdgen.unet_heads': heads.join(',') }),
+    ...(groups === 32 ? {} : { 'sdgen.unet_norm_groups': String(groups) }),
+    ...(vaeGroups === 32 ? {} : { 'sdgen.vae_norm_groups': String(vaeGroups) }),
+    ...(scheduler.rescale_betas_zero_snr === true ? { 'sdgen.zero_terminal_snr': 'true' } : {}),
+  };
 }

@@ -31,11 +31,16 @@ export type ModelDefaults = Partial<
 >;
 
 /**
- * The defaults a checkpoint states for itself (`sdgen.default_…` in its metadata).
+ * The defaults a checkpoint states for itself (`sdgen.default_…` in its metadata). `trailing`: its scheduler counts
+ * timesteps from the last trained one downwards, which is what SGM Uniform does for samplers of sigmas.
  * @throws FailureError E_MODEL_FORMAT when one is not a value that a request may have
  */
-export function modelDefaults(metadata: Readonly<Record<string, string>>, path: string): ModelDefaults {
-  const found: Record<string, unknown> = {};
+export function modelDefaults(
+  metadata: Readonly<Record<string, string>>,
+  path: string,
+  trailing = false,
+): ModelDefaults {
+  const found: Record<string, unknown> = trailing ? { scheduler: 'SGM Uniform' } : {};
   for (const [key, { field, isNumber }] of Object.entries(KEYS)) {
     if (!Object.hasOwn(metadata, key)) continue;
     const text = metadata[key] ?? '';

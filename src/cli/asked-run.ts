@@ -8,6 +8,7 @@ import type { RunEvent, RunSettings } from '../runtime/processing-runner.js';
 import { formatOfOutput } from './destination.js';
 import { warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
+import { tellIgnoredScheduler } from './ignored-scheduler.js';
 import type { Io } from './io.js';
 import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
@@ -80,6 +81,13 @@ async function outputFields({ values, origins }: Flags, io: Io): Promise<Record<
   return { format: implied ?? values.format, trail: values.noTrail === true ? false : undefined };
 }
 
+type Listener = (event: RunEvent) => void;
+const toAll =
+  (...listeners: readonly Listener[]): Listener =>
+  (event) => {
+    for (const listener of listeners) listener(event);
+  };
+
 /**
  * Reads what the flags name: a picture to take over from, a saved plan.
  * @throws UsageError, FailureError
@@ -107,7 +115,7 @@ export async function readRun(given: Flags, io: Io, extensions?: ExtensionRegist
       commandOptions: readCommandOptions(flags, io),
       overrideOptions: pick(values, OPTIONS),
       naming: flags.nameOf,
-      onEvent: compareModels(picture, io),
+      onEvent: toAll(compareModels(picture, io), tellIgnoredScheduler(flags, io)),
     },
   };
 }

@@ -54,6 +54,8 @@ function describe(model: OpenModel): string {
   const { description: facts } = model;
   const { text, unet, vae, parameters } = facts;
   const million = (count: number): string => `${(count / 1e6).toFixed(2)} M parameters`;
+  const channels = (base: number, multipliers: readonly number[]): string =>
+    `${base} × ${multipliers.map((multiplier) => Number(multiplier.toFixed(3))).join(' ')}`;
   const renamed = Object.entries(facts.renamed).map(([from, to]) => `${from} → ${to}`);
   return formatTable([
     ['name', model.name],
@@ -89,12 +91,12 @@ function describe(model: OpenModel): string {
     ],
     [
       'unet',
-      `${million(parameters.unet)}, channels ${unet.modelChannels} × ${unet.channelMultipliers.join(' ')}, ` +
-        `context ${unet.contextWidth}, heads ${unet.heads.value.join(' ')} (${unet.heads.origin})`,
+      `${million(parameters.unet)}, channels ${channels(unet.modelChannels, unet.channelMultipliers)}, ` +
+        `context ${unet.contextWidth}${unet.pooledWidth > 0 ? ` and pooled ${unet.pooledWidth}` : ''}, heads ${unet.heads.value.join(' ')} (${unet.heads.origin})`,
     ],
     [
       'vae',
-      `${million(parameters.vae)}, channels ${vae.channels} × ${vae.channelMultipliers.join(' ')}, ` +
+      `${million(parameters.vae)}, channels ${channels(vae.channels, vae.channelMultipliers)}, ` +
         `${vae.hasEncoder ? 'with' : 'without'} its encoder`,
     ],
     ...Object.entries(facts.metadata).map(([key, value]) => ['metadata', `${key} = ${oneLine(value)}`]),

@@ -24,6 +24,8 @@ const isTrue = (value: string): true | undefined => (value === 'True' ? true : u
 const list = (value: string): unknown => value.split(/[\s,]+/).map(toNumber);
 const noise = (value: string): string | undefined => (Object.hasOwn(NOISES, value) ? NOISES[value] : undefined);
 
+const SKIP_TYPES = new Set(['time_uniform', 'time_quadratic', 'logSNR']);
+
 const READERS: readonly (readonly [key: string, field: string, read: (value: string) => unknown])[] = [
   ['Steps', 'steps', number],
   ['Sampler', 'sampler', text],
@@ -56,6 +58,9 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Sigma tmin', 'sTmin', number],
   ['Sigma tmax', 'sTmax', number],
   ['Sigma noise', 'sNoise', number],
+  ['UniPC variant', 'uniPcVariant', (value) => (/^bh[12]$/.test(value) ? value : undefined)],
+  ['UniPC skip type', 'uniPcSkipType', (value) => (SKIP_TYPES.has(value) ? value : undefined)],
+  ['UniPC order', 'uniPcOrder', number],
   ['Emphasis', 'emphasis', text],
   ['Old prompt editing timelines', 'oldPromptSchedules', (value) => (value === 'True' ? true : undefined)],
 ];

@@ -89,7 +89,7 @@ export interface ModelDescription {
     readonly modelChannels: number;
     readonly channelMultipliers: readonly number[];
     readonly contextWidth: number;
-    /** Width of the pooled text that takes part in the timestep embedding; 0: none does. */
+    /** Width of the pooled text that joins the timestep's embedding; 0 where the network takes none. */
     readonly pooledWidth: number;
     /** By level. */
     readonly heads: Resolved<readonly number[]>;
@@ -106,6 +106,8 @@ export interface ModelDescription {
     /** `weights`: the file's own table; `config`: a scheduler's. */
     readonly origin: Resolved<never>['origin'];
     readonly zeroTerminalSnr: Resolved<boolean>;
+    /** The scheduler's config counts timesteps from the last trained one downwards. */
+    readonly trailingTimesteps: boolean;
   };
   /** Paths of all files that decide the pictures, and of those of another VAE. */
   readonly files: readonly string[];
@@ -153,11 +155,11 @@ export interface EncodeTextRequest {
 
 /** Text features, row-major [tokens, width]. */
 export interface Conditioning {
-  /** At the first end token of the first window, without emphasis [width]; models with `unet.pooledWidth` need it. */
-  readonly pooled?: Float32Array;
   readonly data: Float32Array;
   readonly tokens: number;
   readonly width: number;
+  /** Where the UNet takes it, and needed there: the first window's features at its end token. */
+  readonly pooled?: Float32Array;
 }
 
 export interface SamplerOptions {

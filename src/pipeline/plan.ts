@@ -47,7 +47,7 @@ const samplerSchema = z.strictObject({
   scheduler: z.string(),
   schedulerLabel: z.string().nullable(),
   /** Settings of the schedule that had an effect, by their names in a picture's parameters. */
-  schedulerNotes: z.array(z.tuple([z.string(), z.union([z.number(), z.boolean()])])),
+  schedulerNotes: z.array(z.tuple([z.string(), z.union([z.number(), z.boolean(), z.string()])])),
   eta: z.number(),
   sChurn: z.number(),
   sTmin: z.number(),

@@ -53,6 +53,7 @@ function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context:
     settings: options,
     own: request.sigmas,
     skipType: options.uniPcSkipType,
+    trailing: noise.trailingTimesteps,
   });
   return {
     sampler: {
@@ -60,7 +61,7 @@ function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context:
       name: sampler.name,
       scheduler: walk.scheduler,
       schedulerLabel: walk.label,
-      schedulerNotes: walk.notes.map(([key, value]): [string, number | boolean] => [key, value]),
+      schedulerNotes: walk.notes.map(([key, value]): [string, number | boolean | string] => [key, value]),
       ...samplerSettings(sampler, request, context),
     },
     steps: samplingSteps(request),

@@ -47,6 +47,7 @@ const DESCRIPTION: ModelDescription = {
     alphasCumprod: new Float64Array(0),
     origin: 'default',
     zeroTerminalSnr: { value: false, origin: 'default' },
+    trailingTimesteps: false,
   },
   files: [],
   vaeFiles: [],

@@ -50,7 +50,14 @@ interface FinalizeInput {
 }
 
 /** k-diffusion's own defaults, which are not written. */
-const SAMPLER_DEFAULTS = { sChurn: 0, sTmin: 0, sTmax: Number.MAX_VALUE, sNoise: 1 } as const;
+const SAMPLER_DEFAULTS = {
+  sChurn: 0,
+  sTmin: 0,
+  sTmax: Number.MAX_VALUE,
+  sNoise: 1,
+  unipcVariant: 'bh1',
+  unipcOrder: 3,
+} as const;
 
 /** Whether any text that is encoded has a bracket: only then does the emphasis mode show. */
 function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
@@ -61,7 +68,7 @@ function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
 function extras(plan: GenerationPlan, extensions: readonly string[]): [string, InfotextValue][] {
   const { sampler } = plan;
   const { walk, eta } = findSampler(sampler.id);
-  const unless = (key: keyof typeof SAMPLER_DEFAULTS): number | undefined =>
+  const unless = <K extends keyof typeof SAMPLER_DEFAULTS>(key: K): InfotextValue =>
     sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
   return [
     ...sampler.schedulerNotes.map(([key, value]): [string, InfotextValue] => [key, value]),
@@ -72,6 +79,8 @@ function extras(plan: GenerationPlan, extensions: readonly string[]): [string, I
     ['Sigma tmin', unless('sTmin')],
     ['Sigma tmax', unless('sTmax')],
     ['Sigma noise', unless('sNoise')],
+    ['UniPC variant', sampler.id === 'unipc' ? unless('unipcVariant') : undefined],
+    ['UniPC order', sampler.id === 'unipc' ? unless('unipcOrder') : undefined],
     ['Emphasis', hasBrackets(plan) && plan.emphasis !== 'Original' ? plan.emphasis : undefined],
     ['Old prompt editing timelines', plan.oldPromptSchedules ? true : undefined],
     ['Noise Schedule', plan.model.zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],

@@ -155,7 +155,7 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
 /** seeds → context → plan, on an open model. */
 async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun> {
   const { commandOptions, state, naming, onStage, asked: given, texts, options, device, model } = run;
-  const defaults = modelDefaults(model.description.metadata, model.path);
+  const defaults = modelDefaults(model.description.metadata, model.path, model.description.noise.trailingTimesteps);
   const { prompt, negativePrompt } = texts;
   const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);
   onStage('seeds');

@@ -57,7 +57,7 @@ export interface Schedule {
   /** Descending sigmas, rounded once from float64; one more than there are steps. */
   readonly sigmas: Float32Array;
   /** The settings that had an effect, as a picture's parameters name them. */
-  readonly notes: readonly (readonly [key: string, value: number | boolean])[];
+  readonly notes: readonly (readonly [key: string, value: number | boolean | string])[];
 }
 
 function scheduler(name: SchedulerName, label: string, aliases: readonly string[] = []): SchedulerInfo {

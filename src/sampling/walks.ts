@@ -11,6 +11,8 @@ export interface WalkRequest extends ScheduleRequest {
   /** Sigmas of one's own, instead of a schedule's and of `steps`: falling, above 0; the last may be 0. */
   readonly own?: readonly number[] | undefined;
   readonly skipType?: SkipType;
+  /** The model's scheduler counts timesteps from the last trained one downwards: so do DDIM and PLMS then. */
+  readonly trailing?: boolean;
 }
 
 /** What a sampler goes along, from its start to its end. */
@@ -63,6 +65,11 @@ function ddimTimesteps(steps: number, count: number): number[] {
   return [...new Set(found)].reverse();
 }
 
+/** As diffusers' "trailing" has them: from the last trained one down in even strides, then the clean end. */
+function trailingTimesteps(steps: number, count: number): number[] {
+  return [...Array.from({ length: steps }, (_, i) => Math.round(count - (i * count) / steps) - 1), -1];
+}
+
 /** As many steps as the webui's list has entries, over the whole range; in UniPC's time t stands for (t + 1)/1000. */
 function uniPcTimesteps(steps: number, trained: Float64Array, skipType: SkipType): number[] {
   const last = trained.length - 1;
@@ -103,7 +110,8 @@ function refuseOwn({ name, walk }: SamplerInfo, own: readonly number[]): void {
 
 /**
  * What a sampler goes along.
- * @throws UsageError for steps out of range, or a schedule or sigmas for a sampler that takes none
+ * A scheduler means nothing to a sampler that takes none, as in the webui.
+ * @throws UsageError for steps out of range, or sigmas for a sampler that takes none
  */
 export function planWalk(request: WalkRequest): SamplingWalk {
   const { sampler, steps, own, trained = modelSigmas(), skipType = 'time_uniform' } = request;
@@ -120,22 +128,22 @@ export function planWalk(request: WalkRequest): SamplingWalk {
     return { scheduler, label, sigmas: walked, timesteps: null, notes };
   }
   checkSteps(steps);
-  if (asked !== 'automatic') {
-    throw new UsageError(`sampler "${sampler.name}" takes no schedule: leave the scheduler automatic`, 'scheduler');
-  }
   if (sampler.walk === 'range') {
     const sigmas = Float32Array.from(range(steps, trained));
     return { scheduler: 'range', label: 'Automatic', sigmas, timesteps: null, notes: [] };
   }
-  if (sampler.id !== 'unipc' && steps < 2) {
+  const isUniPc = sampler.id === 'unipc';
+  const trailing = request.trailing === true && !isUniPc;
+  if (!isUniPc && !trailing && steps < 2) {
     // One timestep is no way: the webui then shows the noise it began with.
     throw new UsageError(`sampler "${sampler.name}" needs at least 2 steps`, 'steps');
   }
-  const places =
-    sampler.id === 'unipc' ? uniPcTimesteps(steps, trained, skipType) : ddimTimesteps(steps, trained.length);
+  const spaced = trailing ? trailingTimesteps : ddimTimesteps;
+  const places = isUniPc ? uniPcTimesteps(steps, trained, skipType) : spaced(steps, trained.length);
   const timesteps = Float32Array.from(places);
-  const sigmas = Float32Array.from(timesteps, (t) => tToSigma(trained, t));
-  return { scheduler: 'timesteps', label: null, sigmas, timesteps, notes: [] };
+  const sigmas = Float32Array.from(timesteps, (t) => (t < 0 ? 0 : tToSigma(trained, t)));
+  const notes: Schedule['notes'] = isUniPc && skipType !== 'time_uniform' ? [['UniPC skip type', skipType]] : [];
+  return { scheduler: 'timesteps', label: null, sigmas, timesteps, notes };
 }
 
 /** Steps that a sampler completes on these sigmas: all but the restarts. */

@@ -29,8 +29,8 @@ TEST(config_reads_every_dimension_from_the_tensors) {
         d.text.heads.value == 4);
   CHECK(d.unet.in_channels == 4 && d.unet.model_channels == 32 && d.unet.context_width == 32 &&
         (d.unet.heads.value == std::vector<int64_t>{8, 8}));
-  CHECK((d.unet.channel_multipliers == std::vector<int64_t>{1, 2}));
-  CHECK(d.vae.channels == 32 && (d.vae.channel_multipliers == std::vector<int64_t>{1, 2}));
+  CHECK((d.unet.channel_multipliers == std::vector<double>{1, 2}));
+  CHECK(d.vae.channels == 32 && (d.vae.channel_multipliers == std::vector<double>{1, 2}));
   CHECK(d.latent_channels == 4 && d.latent_scale == 2);
   CHECK(d.unused_tensors.empty() && d.renamed.empty());
   CHECK(d.tensor_count == TinyFile().tensors.size() && d.dtypes.at("F32") == static_cast<int64_t>(d.tensor_count));

@@ -10,7 +10,7 @@ inline sdgen::ModelConfig sd1_config() {
   c.unet = {.in_channels = 4, .out_channels = 4, .model_channels = 320, .context_width = 768, .middle_depth = 1,
             .levels = {{320, 2, 1}, {640, 2, 1}, {1280, 2, 1}, {1280, 2, 0}}, .heads = {{8, 8, 8, 8}}};
   c.vae = {
-      .latent_channels = 4, .channels = 128, .multipliers = {1, 2, 4, 4}, .res_blocks = 2, .scale_factor = {0.18215}};
+      .latent_channels = 4, .channels = 128, .widths = {128, 256, 512, 512}, .res_blocks = 2, .scale_factor = {0.18215}};
   return c;
 }
 
@@ -19,7 +19,7 @@ inline sdgen::ModelConfig tiny_config() {
   c.text = {.width = 32, .layers = 2, .mlp = 64, .vocabulary = 64, .positions = 8, .heads = {4}};
   c.unet = {.in_channels = 4, .out_channels = 4, .model_channels = 32, .context_width = 32, .middle_depth = 1,
             .levels = {{32, 1, 1}, {64, 1, 0}}, .heads = {{8, 8}}};
-  c.vae = {.latent_channels = 4, .channels = 32, .multipliers = {1, 2}, .res_blocks = 1, .scale_factor = {0.18215}};
+  c.vae = {.latent_channels = 4, .channels = 32, .widths = {32, 64}, .res_blocks = 1, .scale_factor = {0.18215}};
   return c;
 }
 

@@ -142,6 +142,7 @@ class FakeModel implements NativeModel {
         alphasCumprod: Float64Array.of(0.999, 0.5),
         origin: 'default',
         zeroTerminalSnr: { value: false, origin: 'default' },
+        trailingTimesteps: false,
       },
       files: [this.options.path],
       vaeFiles: [],

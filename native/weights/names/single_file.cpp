@@ -25,11 +25,11 @@ constexpr std::string_view kOpenClipPrefix = "cond_stage_model.model.";
 
 /// How the tensors of the networks begin: whatever else lies under a part's prefix (position_ids, a discriminator, a
 /// vision tower, EMA shadows) does not take part in making a picture.
-constexpr std::array<std::string_view, 14> kNetworks = {
+constexpr std::array<std::string_view, 15> kNetworks = {
     "unet.time_embed.",    "unet.label_emb.",    "unet.input_blocks.",    "unet.middle_block.",
     "unet.output_blocks.", "unet.out.",          "vae.encoder.",          "vae.decoder.",
     "vae.quant_conv.",     "vae.post_quant_conv.", "text.encoder.",        "text.final_layer_norm.",
-    "text.embeddings.token_embedding.", "text.embeddings.position_embedding.",
+    "text.embeddings.token_embedding.", "text.embeddings.position_embedding.", "text.text_projection.",
 };
 
 constexpr std::array<Pair, 9> kVaeAttention = {{

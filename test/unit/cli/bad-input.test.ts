@@ -48,7 +48,6 @@ describe('usage errors', () => {
     [[...base, '--precision', 'bf16'], 'precision bf16 is known, but not built for device reference; built: fp32'],
     [[...base, '--precision', 'int3'], 'precision must be one of auto, fp32, bf16, fp16; int3 is not'],
     [[...base, '--sampler', 'Eular a'], 'unknown sampler "Eular a"; did you mean Euler a or Euler?'],
-    [[...base, '--sampler', 'ddim', '--scheduler', 'karras'], 'sampler "DDIM" takes no schedule'],
     [[...base, '--sampler', 'ddim', '--steps', '1'], 'sampler "DDIM" needs at least 2 steps'],
     [[...base, '--sigmas', '1,2'], '--sigmas must be 2 to 1001 numbers above 0 that fall; the last may be 0'],
     [[...base, '--sigmas', '3,x'], '--sigmas must be 2 to 1001 numbers'],

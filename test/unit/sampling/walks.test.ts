@@ -38,6 +38,20 @@ describe('timesteps', () => {
     expect(walk('unipc', 1).timesteps).toEqual(Float32Array.of(999, 0));
   });
 
+  it('go from the last trained one down to the clean end where the model counts so', () => {
+    expect([...(walk('ddim', 4, { trailing: true }).timesteps ?? [])]).toEqual([999, 749, 499, 249, -1]);
+    expect([...(walk('plms', 3, { trailing: true }).timesteps ?? [])]).toEqual([999, 666, 332, -1]);
+    expect(walk('ddim', 4, { trailing: true }).sigmas[4]).toBe(0);
+    expect([...(walk('ddim', 1, { trailing: true }).timesteps ?? [])]).toEqual([999, -1]);
+    expect(walk('unipc', 4, { trailing: true })).toEqual(walk('unipc', 4));
+  });
+
+  it('are not changed by a scheduler', () => {
+    for (const name of ['ddim', 'plms', 'unipc']) {
+      expect(walk(name, 5, { scheduler: 'karras' })).toEqual(walk(name, 5));
+    }
+  });
+
   it('go evenly from 999 to 0 for UniPC, as many steps as the list of DDIM is long', () => {
     expect([...(walk('unipc', 4).timesteps ?? [])]).toEqual([999, 749.25, 499.5, 249.75, 0]);
     expect(walk('unipc', 30).timesteps).toHaveLength(32);
@@ -87,7 +101,7 @@ describe('a range', () => {
     expect(sigmas).toHaveLength(8);
     expect([sigmas[0], sigmas[7]]).toEqual([Math.fround(trained[999] ?? 0), Math.fround(trained[0] ?? 0)]);
     expect(label).toBe('Automatic');
-    expect(() => walk(sampler, 7, { scheduler: 'karras' })).toThrow(/takes no schedule: leave the scheduler automatic/);
+    expect(walk(sampler, 7, { scheduler: 'karras' })).toEqual(walk(sampler, 7));
   });
 });
 
