@@ -5,17 +5,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-GROUPS = 32
 
 
 class Resnet(nn.Module):
-    def __init__(self, inner: int, outer: int, time: int | None = None, eps: float = 1e-6):
+    def __init__(self, inner: int, outer: int, groups: int, time: int | None = None, eps: float = 1e-6):
         super().__init__()
-        self.norm1 = nn.GroupNorm(GROUPS, inner, eps)
+        self.norm1 = nn.GroupNorm(groups, inner, eps)
         self.conv1 = nn.Conv2d(inner, outer, 3, padding=1)
         if time is not None:
             self.time_emb_proj = nn.Linear(time, outer)
-        self.norm2 = nn.GroupNorm(GROUPS, outer, eps)
+        self.norm2 = nn.GroupNorm(groups, outer, eps)
         self.conv2 = nn.Conv2d(outer, outer, 3, padding=1)
         nn.init.normal_(self.conv2.weight, std=0.02)
         if inner != outer:
@@ -91,9 +90,9 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    def __init__(self, width: int, context: int, heads: int):
+    def __init__(self, width: int, context: int, heads: int, groups: int):
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, width, 1e-6)
+        self.norm = nn.GroupNorm(groups, width, 1e-6)
         self.proj_in = nn.Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList([TransformerBlock(width, context, heads)])
         self.proj_out = nn.Conv2d(width, width, 1)

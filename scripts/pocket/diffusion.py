@@ -11,57 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from networks import SIZES, Autoencoder, Size, Text, Unet
+from latents import LatentCache, latent_scale
+from networks import SIZES, Autoencoder, Model, Size
 from noise import Noise, sample
 from run import Run, learning_rate, write_curves, write_grid
-from scenes import COLOUR_NAMES, Scene, Sprites, draw_scene, render, with_article
+from safetensors import read_model
+from scenes import COLOUR_NAMES, Sprites, draw_scene, with_article
 from vocabulary import Vocabulary, learn_merges
+from workers import Workers, start
 
 GAP_AT = (500, 700, 900)
 LEAST_GAP, GAP_BY = 0.03, 200  # a run whose gap at 900 is smaller by that step ignores its text
-
-
-class Model(nn.Module):
-    def __init__(self, size: Size, vocabulary: int):
-        super().__init__()
-        self.text, self.unet = Text(size, vocabulary), Unet(size)
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        return self.unet(x, t, *self.text(ids))
-
-
-class LatentCache:
-    """Scenes and their latents, some of them replaced at every step, so that no epoch sees the same ones."""
-
-    def __init__(self, vae: Autoencoder, sprites: Sprites, size: Size, vocabulary: Vocabulary, scale: float, count: int,
-                 rng: np.random.Generator, bf16: bool):
-        self.parts, self.count = (vae, sprites, size, vocabulary, scale, rng, bf16), count
-        self.latents: torch.Tensor | None = None
-        while self.latents is None or len(self.latents) < count:
-            latents, ids = self._make(min(64, count))
-            self.latents = latents if self.latents is None else torch.cat([self.latents, latents])
-            self.ids = ids if len(self.latents) == len(latents) else torch.cat([self.ids, ids])
-        self.place = 0
-
-    @torch.no_grad()
-    def _make(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        vae, sprites, size, vocabulary, scale, rng, bf16 = self.parts
-        scenes = [draw_scene(rng, sprites, size.picture) for _ in range(count)]
-        pictures = render(scenes, sprites, size.picture)
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=bf16):
-            mean, _ = vae.encode(pictures)
-        ids = torch.tensor([vocabulary.encode(s.caption) for s in scenes], device=pictures.device)
-        return mean.float() * scale, ids
-
-    def renew(self, count: int) -> None:
-        latents, ids = self._make(count)
-        at = [(self.place + i) % len(self.latents) for i in range(count)]
-        self.latents[at], self.ids[at] = latents, ids
-        self.place = (self.place + count) % len(self.latents)
-
-    def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        at = torch.from_numpy(rng.integers(len(self.latents), size=count)).to(self.latents.device)
-        return self.latents[at], self.ids[at].clone()
 
 
 def timesteps(count: int, rng: np.random.Generator, device: str) -> torch.Tensor:
@@ -71,12 +31,13 @@ def timesteps(count: int, rng: np.random.Generator, device: str) -> torch.Tensor
 
 
 def loss_of(model: Model, noise: Noise, z: torch.Tensor, ids: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """Min-SNR-5 weighted v loss (Hang et al., 2023), per sample."""
+    """v loss per sample, with the weights of min-SNR-5 (Hang et al., 2023). Written for v a zero terminal SNR needs the 1:
+    otherwise nothing is learned where the picture is all noise and the text alone decides."""
     eps = torch.randn_like(z)
     v = model(noise.mix(z, eps, t), t, ids).float()
     each = F.mse_loss(v, noise.velocity(z, eps, t), reduction="none").mean((1, 2, 3))
-    snr = noise.snr(t)
-    return each * snr.clamp(max=5) / (snr + 1) * 1.2 + each * 0.2 * (snr < 0.05)
+    snr = noise.snr(t) + 1
+    return each * snr.clamp(max=5) / snr
 
 
 @torch.no_grad()
@@ -112,37 +73,62 @@ def read_vocabulary(path: Path, sprites: Sprites, size: Size) -> Vocabulary:
     return vocabulary
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--size", choices=SIZES, default="mini")
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--cache", type=int, default=6000)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--bf16", action="store_true")
-    args = parser.parse_args()
+class Training:
+    """What goes through a training's checkpoints."""
+
+    def __init__(self, args: argparse.Namespace, run: Run, size: Size, vocabulary: Vocabulary, device: str):
+        self.model = Model(size, len(vocabulary.ids)).to(device)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-2)
+        self.run, self.samples, self.scale, self.decay = run, 0, None, args.ema
+        if state := run.load():
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.samples, self.scale = state["samples"], state["scale"]
+        elif args.init_from:
+            for model in (self.model, self.average):
+                model.load_state_dict(read_model(args.init_from)[0])
+
+    def step(self, loss: torch.Tensor, workers: Workers, lr: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        workers.average_gradients(self.model.parameters())
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        decay = min(self.decay, (self.run.step + 1) / (self.run.step + 20))
+        for a, b in zip(self.average.parameters(), self.model.parameters()):
+            a.lerp_(b.detach(), 1 - decay)
+
+    def save(self) -> None:
+        self.run.save(model=self.model.state_dict(), average=self.average.state_dict(), optimiser=self.optimiser.state_dict(),
+                      samples=self.samples, scale=self.scale)
+
+
+def read_autoencoder(args: argparse.Namespace, size: Size, device: str) -> Autoencoder:
+    path = args.run / "autoencoder.pt"
+    vae = Autoencoder(size).to(device).eval().requires_grad_(False)
+    vae.load_state_dict(torch.load(path, map_location=device, weights_only=True)["model"])
+    return vae
+
+
+def train(args: argparse.Namespace, workers: Workers) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     size = SIZES[args.size]
     sprites = Sprites(args.data, device)
     vocabulary = read_vocabulary(args.run / "tokenizer", sprites, size)
-    vae = Autoencoder(size).to(device).eval()
-    vae.load_state_dict(torch.load(args.run / "autoencoder.pt", map_location=device, weights_only=True)["model"])
-    model = Model(size, len(vocabulary.ids)).to(device)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-2)
+    vae = read_autoencoder(args, size, device)
     noise = Noise(device)
-    run = Run(args.run, "diffusion", args.minutes)
-    state = run.load()
-    if state:
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-    rng = np.random.default_rng(2000 + run.step)
-    scale = state["scale"] if state else latent_scale(vae, sprites, size)
-    cache = LatentCache(vae, sprites, size, vocabulary, scale, args.cache, rng, args.bf16)
+    run = Run(args.run, "diffusion", args.minutes, workers)
+    training = Training(args, run, size, vocabulary, device)
+    model = training.model
+    rng = np.random.default_rng([2000, run.step, workers.rank])
+    torch.manual_seed(int(rng.integers(1 << 30)))
+    training.scale = training.scale or latent_scale(vae, sprites, size)
+    cache = LatentCache(vae, sprites, size, vocabulary, training.scale, args.cache, rng)
     empty = torch.tensor(vocabulary.encode(""), device=device)
     prompts = grid_prompts(sprites)
     prompt_ids = torch.tensor([vocabulary.encode(p) for p in prompts], device=device)
@@ -152,41 +138,47 @@ def main() -> None:
     while going:
         z, ids = cache.batch(args.batch, rng)
         ids[torch.from_numpy(rng.random(args.batch) < 0.1).to(device)] = empty
-        t = timesteps(args.batch, rng, device)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, 200, run.spent / 60 / args.minutes, args.lr)
         with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-            loss = loss_of(model, noise, z, ids, t).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        decay = min(0.999, (run.step + 1) / (run.step + 20))
-        for a, b in zip(average.parameters(), model.parameters()):
-            a.lerp_(b.detach(), 1 - decay)
-        cache.renew(4)
+            loss = loss_of(model, noise, z, ids, timesteps(args.batch, rng, device)).mean()
+        done = workers.share(run.spent / 60 / args.minutes)
+        training.step(loss, workers, learning_rate(run.step, 200, done, args.lr))
+        training.samples += args.batch * workers.count
+        cache.renew(args.renew)
         smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
         going = run.tick()
         if run.step % 50 == 0:
             with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-                gaps = caption_gap(model, noise, *cache.batch(args.batch, rng))
-            run.log(loss=smooth, samples=run.step * args.batch, **gaps)
-            if run.step == GAP_BY and gaps["gap900"] < LEAST_GAP:
+                gaps = caption_gap(model, noise, *cache.batch(max(64, args.batch), rng))
+            if workers.leads:
+                run.log(loss=smooth, samples=training.samples, **gaps)
+            if run.step == GAP_BY and workers.share(gaps["gap900"]) < LEAST_GAP:
                 raise SystemExit(f"the text is ignored: gap {gaps['gap900']:.4f} at t = 900 by step {GAP_BY}")
-        if run.step % 500 == 0 or not going:
+        if workers.leads and (run.step % args.every == 0 or not going):
+            training.save()
+        if workers.leads and (run.step % (4 * args.every) == 0 or not going):
             with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-                latents = sample(average, noise, prompt_ids, empty, size, seed=1)
-                pictures = vae.decode(latents / scale)
+                pictures = vae.decode(sample(training.average, noise, prompt_ids, empty, size, seed=1) / training.scale)
             write_grid(args.run / "diffusion.png", pictures, 8)
             write_curves(args.run / "diffusion-curves.png", run.rows(), ["loss", *(f"gap{t}" for t in GAP_AT)])
-            run.save(model=model.state_dict(), average=average.state_dict(), optimiser=optimiser.state_dict(), scale=scale)
 
 
-@torch.no_grad()
-def latent_scale(vae: Autoencoder, sprites: Sprites, size: Size) -> float:
-    rng = np.random.default_rng(5)
-    pictures = render([draw_scene(rng, sprites, size.picture) for _ in range(64)], sprites, size.picture)
-    return 1 / vae.encode(pictures)[0].float().std().item()
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--size", choices=SIZES, default="mini")
+    parser.add_argument("--batch", type=int, default=16, help="of each worker")
+    parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
+    parser.add_argument("--cache", type=int, default=2000, help="latents kept by each worker")
+    parser.add_argument("--renew", type=int, default=2, help="of them after each step")
+    parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--init-from", type=Path, help="an exported model to go on from")
+    parser.add_argument("--bf16", action="store_true")
+    args = parser.parse_args()
+    start(args.workers, train, args)
 
 
 if __name__ == "__main__":

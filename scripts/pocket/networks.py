@@ -8,18 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from blocks import Down, GROUPS, Resnet, Transformer, Up, attend
+from blocks import Down, Resnet, Transformer, Up, attend
 
 
 @dataclass(frozen=True)
 class Size:
+    """Norms have few groups: with one or two channels a group a norm takes away how bright a flat picture is."""
     picture: int                  # pixels a side
     latent: int                   # channels
     vae: tuple[int, ...]          # widths, from the picture inwards
     vae_blocks: int
+    vae_groups: int
     unet: tuple[int, ...]
     unet_blocks: int
-    heads: tuple[int, ...]
+    unet_groups: int
+    heads: tuple[int, ...]        # 0: no transformer on this level
     text: int                     # width, also of the UNet's context
     text_layers: int
     text_heads: int
@@ -28,8 +31,8 @@ class Size:
 
 
 SIZES = {
-    "mini": Size(128, 8, (32, 64, 128, 128), 1, (64, 128, 192), 1, (2, 4, 6), 192, 2, 3, 24, 1000),
-    "gpu": Size(256, 8, (64, 96, 128, 128), 1, (96, 160, 256), 2, (3, 5, 8), 256, 3, 4, 40, 3000),
+    "mini": Size(128, 8, (16, 32, 64, 128), 1, 4, (64, 96, 128, 160), 1, 8, (0, 0, 4, 5), 192, 2, 3, 24, 1000),
+    "gpu": Size(256, 8, (64, 128, 128, 128), 1, 8, (96, 160, 256), 2, 16, (3, 5, 8), 256, 3, 4, 40, 3000),
 }
 
 
@@ -41,6 +44,9 @@ class Level(nn.Module):
             self.attentions = nn.ModuleList(attentions)
         if change is not None:
             setattr(self, change[0], nn.ModuleList([change[1]]))
+
+    def attend(self, i: int, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return self.attentions[i](x, text) if hasattr(self, "attentions") else x
 
 
 class TwoLinear(nn.Module):
@@ -70,25 +76,27 @@ class Unet(nn.Module):
         self.time_embedding = TwoLinear(widths[0], time)
         self.add_embedding = TwoLinear(text, time)
         skips, inner, down, up = [widths[0]], widths[0], [], []
-        res = lambda a, b: Resnet(a, b, time, 1e-5)
+        groups = size.unet_groups
+        res = lambda a, b: Resnet(a, b, groups, time, 1e-5)
+        transformers = lambda level, count: [Transformer(widths[level], text, heads[level], groups) for _ in range(count if heads[level] else 0)]
         for level, width in enumerate(widths):
             resnets = [res(inner if i == 0 else width, width) for i in range(blocks)]
             last = level + 1 == len(widths)
-            down.append(Level(resnets, [Transformer(width, text, heads[level]) for _ in range(blocks)],
+            down.append(Level(resnets, transformers(level, blocks),
                               None if last else ("downsamplers", Down(width, True))))
             skips += [width] * (blocks + (0 if last else 1))
             inner = width
         self.down_blocks = nn.ModuleList(down)
-        self.mid_block = Level([res(inner, inner), res(inner, inner)], [Transformer(inner, text, heads[-1])], None)
+        self.mid_block = Level([res(inner, inner), res(inner, inner)], transformers(-1, 1), None)
         for level in reversed(range(len(widths))):
             width, resnets = widths[level], []
             for _ in range(blocks + 1):
                 resnets.append(res(inner + skips.pop(), width))
                 inner = width
-            up.append(Level(resnets, [Transformer(width, text, heads[level]) for _ in resnets],
+            up.append(Level(resnets, transformers(level, blocks + 1),
                             None if level == 0 else ("upsamplers", Up(width))))
         self.up_blocks = nn.ModuleList(up)
-        self.conv_norm_out = nn.GroupNorm(GROUPS, inner, 1e-5)
+        self.conv_norm_out = nn.GroupNorm(groups, inner, 1e-5)
         self.conv_out = nn.Conv2d(inner, size.latent, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
@@ -98,8 +106,8 @@ class Unet(nn.Module):
         x = self.conv_in(x)
         skips = [x]
         for level in self.down_blocks:
-            for resnet, attention in zip(level.resnets, level.attentions):
-                x = attention(resnet(x, time), text)
+            for i, resnet in enumerate(level.resnets):
+                x = level.attend(i, resnet(x, time), text)
                 skips.append(x)
             if hasattr(level, "downsamplers"):
                 x = level.downsamplers[0](x)
@@ -107,17 +115,17 @@ class Unet(nn.Module):
         x = self.mid_block.attentions[0](self.mid_block.resnets[0](x, time), text)
         x = self.mid_block.resnets[1](x, time)
         for level in self.up_blocks:
-            for resnet, attention in zip(level.resnets, level.attentions):
-                x = attention(resnet(torch.cat([x, skips.pop()], 1), time), text)
+            for i, resnet in enumerate(level.resnets):
+                x = level.attend(i, resnet(torch.cat([x, skips.pop()], 1), time), text)
             if hasattr(level, "upsamplers"):
                 x = level.upsamplers[0](x)
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
 class VaeAttention(nn.Module):
-    def __init__(self, width: int):
+    def __init__(self, width: int, groups: int):
         super().__init__()
-        self.group_norm = nn.GroupNorm(GROUPS, width, 1e-6)
+        self.group_norm = nn.GroupNorm(groups, width, 1e-6)
         self.to_q, self.to_k, self.to_v = (nn.Linear(width, width) for _ in range(3))
         self.to_out = nn.ModuleList([nn.Linear(width, width)])
 
@@ -134,20 +142,21 @@ class Coder(nn.Module):
         super().__init__()
         widths = size.vae if encoder else tuple(reversed(size.vae))
         blocks = size.vae_blocks if encoder else size.vae_blocks + 1
+        groups = size.vae_groups
         self.encoder = encoder
         self.conv_in = nn.Conv2d(3 if encoder else size.latent, widths[0], 3, padding=1)
         levels, inner = [], widths[0]
         for i, width in enumerate(widths):
-            resnets = [Resnet(inner if j == 0 else width, width) for j in range(blocks)]
+            resnets = [Resnet(inner if j == 0 else width, width, groups) for j in range(blocks)]
             change = None
             if i + 1 < len(widths):
                 change = ("downsamplers", Down(width, False)) if encoder else ("upsamplers", Up(width))
             levels.append(Level(resnets, [], change))
             inner = width
         middle = widths[-1] if encoder else widths[0]
-        self.mid_block = Level([Resnet(middle, middle), Resnet(middle, middle)], [VaeAttention(middle)], None)
+        self.mid_block = Level([Resnet(middle, middle, groups), Resnet(middle, middle, groups)], [VaeAttention(middle, groups)], None)
         setattr(self, "down_blocks" if encoder else "up_blocks", nn.ModuleList(levels))
-        self.conv_norm_out = nn.GroupNorm(GROUPS, inner, 1e-6)
+        self.conv_norm_out = nn.GroupNorm(groups, inner, 1e-6)
         self.conv_out = nn.Conv2d(inner, 2 * size.latent if encoder else 3, 3, padding=1)
 
     def _middle(self, x: torch.Tensor) -> torch.Tensor:
@@ -174,6 +183,9 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = Coder(size, True), Coder(size, False)
         self.quant_conv = nn.Conv2d(2 * size.latent, 2 * size.latent, 1)
         self.post_quant_conv = nn.Conv2d(size.latent, size.latent, 1)
+        # Little noise to begin with: at a variance of 1 the decoder learns nothing but the mean for a long while.
+        nn.init.zeros_(self.quant_conv.weight[size.latent :])
+        nn.init.constant_(self.quant_conv.bias[size.latent :], -5)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and logarithm of the variance."""
@@ -218,3 +230,12 @@ class Text(nn.Module):
             x = layer(x)
         x = self.final_layer_norm(x)
         return x, x[torch.arange(len(ids), device=ids.device), (ids == self.eos).int().argmax(1)]
+
+
+class Model(nn.Module):
+    def __init__(self, size: Size, vocabulary: int):
+        super().__init__()
+        self.text, self.unet = Text(size, vocabulary), Unet(size)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return self.unet(x, t, *self.text(ids))

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from workers import Workers
+
 
 def write_png(path: Path, rgb: np.ndarray) -> None:
     """uint8 [height, width, 3]."""
@@ -46,17 +48,25 @@ def write_curves(path: Path, log: list[dict[str, float]], keys: list[str], heigh
     write_png(path, np.concatenate(panels, 1))
 
 
+def note_process(path: Path) -> None:
+    """Adds this process to the file's, of which those that have ended go."""
+    others = [int(line) for line in path.read_text().split()] if path.exists() else []
+    alive = [pid for pid in others if pid != os.getpid() and Path(f"/proc/{pid}").exists()]
+    path.write_text("\n".join(str(pid) for pid in [*alive, os.getpid()]) + "\n")
+
+
 class Run:
     """Counts only the time spent training towards its minutes, over all of its restarts."""
 
-    def __init__(self, folder: Path, stage: str, minutes: float):
-        self.folder, self.stage, self.minutes = folder, stage, minutes
+    def __init__(self, folder: Path, stage: str, minutes: float, workers: Workers):
+        self.folder, self.stage, self.minutes, self.workers = folder, stage, minutes, workers
         folder.mkdir(parents=True, exist_ok=True)
         self.log_path, self.state_path = folder / f"{stage}.jsonl", folder / f"{stage}.pt"
         self.spent, self.step = 0.0, 0
         self._stop = False
         self._mark = time.monotonic()
-        (folder / "train.pid").write_text(str(os.getpid()))
+        if workers.leads:
+            note_process(folder / "train.pid")
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, lambda *_: setattr(self, "_stop", True))
 
@@ -78,7 +88,7 @@ class Run:
         self.spent += min(now - self._mark, 30)  # a pause of the whole process is not training
         self._mark = now
         self.step += 1
-        return not self._stop and self.spent < self.minutes * 60
+        return self.workers.share(float(not self._stop and self.spent < self.minutes * 60)) > 0
 
     def log(self, **values: float) -> None:
         row = {"step": self.step, "minutes": round(self.spent / 60, 2), **values}

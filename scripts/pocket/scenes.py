@@ -79,9 +79,9 @@ def draw_scene(rng: np.random.Generator, sprites: Sprites, picture: int, held_ou
     shade = np.clip(np.array(COLOURS[colour]) + rng.uniform(-10, 10, 3), 0, 255)
     things = []
     for place, index in enumerate(which):
-        side = picture * (rng.uniform(0.36, 0.46) if two else rng.uniform(0.55, 0.8))
-        x = picture * ((0.27 if place == 0 else 0.73) if two else 0.5) + rng.uniform(-1, 1) * picture * (0.03 if two else 0.07)
-        y = picture * 0.5 + rng.uniform(-1, 1) * picture * (0.12 if two else 0.07)
+        side = picture * (rng.uniform(0.40, 0.46) if two else rng.uniform(0.66, 0.76))
+        x = picture * ((0.27 if place == 0 else 0.73) if two else 0.5) + rng.uniform(-1, 1) * picture * (0.015 if two else 0.025)
+        y = picture * 0.5 + rng.uniform(-1, 1) * picture * 0.025
         things.append(Thing(int(index), x, y, side))
     names = [sprites.synonyms[i][rng.integers(len(sprites.synonyms[i]))] for i in which]
     template = (TWO if two else ONE)[rng.integers(len(TWO if two else ONE))]
