@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from linear import start_linear
 from networks import SIZES, Autoencoder
+from rich import DRAW
 from run import Run, learning_rate, write_curves, write_grid
-from scenes import Sprites, draw_scene, render
+from scenes import Sprites, render
 from workers import Workers, start
 
 
@@ -45,7 +46,7 @@ def measure(model: Autoencoder, pictures: torch.Tensor) -> tuple[float, torch.Te
 def train(args: argparse.Namespace, workers: Workers) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
-    size = SIZES[args.size]
+    size, draw = SIZES[args.size], DRAW[args.size]
     sprites = Sprites(args.data, device)
     model = Autoencoder(size).to(device)
     learning = [*model.decoder.parameters(), *model.post_quant_conv.parameters()] if args.decoder_only else [*model.parameters()]
@@ -59,17 +60,17 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
         if state["decoder_only"] == args.decoder_only:
             optimiser.load_state_dict(state["optimiser"])
     elif args.linear:
-        scenes = [draw_scene(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)]
+        scenes = [draw(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)]
         start_linear(model, size, render(scenes, sprites, size.picture))
     samples = state["samples"] if state else 0
     rng = np.random.default_rng([1000, run.step, workers.rank])
     torch.manual_seed(int(rng.integers(1 << 30)))
     fixed_rng = np.random.default_rng(7)
-    fixed = render([draw_scene(fixed_rng, sprites, size.picture, None) for _ in range(24)], sprites, size.picture)
+    fixed = render([draw(fixed_rng, sprites, size.picture, None) for _ in range(24)], sprites, size.picture)
 
     going = True
     while going:
-        x = render([draw_scene(rng, sprites, size.picture, None, pairs=0.4) for _ in range(args.batch)], sprites, size.picture)
+        x = render([draw(rng, sprites, size.picture, None, pairs=0.4) for _ in range(args.batch)], sprites, size.picture)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, 100, workers.share(run.spent / 60 / args.minutes), args.lr)
         with torch.autocast(device, torch.bfloat16, enabled=args.bf16):

@@ -11,13 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from captions import COLOUR_NAMES, with_article
 from latents import LatentCache, latent_scale
 from networks import SIZES, Autoencoder, Model, Size
 from noise import Noise, sample
+from rich import DRAW, DrawScene
 from run import Run, learning_rate, write_curves, write_grid
 from safetensors import read_model
-from scenes import COLOUR_NAMES, Sprites, draw_scene, with_article
-from vocabulary import Vocabulary, learn_merges
+from scenes import Sprites
+from vocabulary import Vocabulary, learn_merges, load
 from workers import Workers, start
 
 GAP_AT = (500, 700, 900)
@@ -63,9 +65,12 @@ def grid_prompts(sprites: Sprites) -> list[str]:
             "a car to the left of a house on a green background", "a star and a heart on a black background"]
 
 
-def read_vocabulary(path: Path, sprites: Sprites, size: Size) -> Vocabulary:
+def read_vocabulary(path: Path, sprites: Sprites, size: Size, draw: DrawScene) -> Vocabulary:
+    """The run's own where it has one: a model's rows are its tokens'."""
+    if (path / "merges.txt").exists():
+        return load(path, size.window)
     rng = np.random.default_rng(11)
-    captions = [draw_scene(rng, sprites, size.picture, None).caption for _ in range(4000)]
+    captions = [draw(rng, sprites, size.picture, None).caption for _ in range(4000 if len(sprites.names) < 100 else 40000)]
     vocabulary = Vocabulary(learn_merges(captions, size.merges), size.window)
     vocabulary.save(path)
     words = sorted({w for s in sprites.synonyms for n in s for w in n.split()} | {w for c in captions for w in c.replace(",", " ").split()})
@@ -117,9 +122,9 @@ def read_autoencoder(args: argparse.Namespace, size: Size, device: str) -> Autoe
 def train(args: argparse.Namespace, workers: Workers) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
-    size = SIZES[args.size]
+    size, draw = SIZES[args.size], DRAW[args.size]
     sprites = Sprites(args.data, device)
-    vocabulary = read_vocabulary(args.run / "tokenizer", sprites, size)
+    vocabulary = read_vocabulary(args.run / "tokenizer", sprites, size, draw)
     vae = read_autoencoder(args, size, device)
     noise = Noise(device)
     run = Run(args.run, "diffusion", args.minutes, workers)
@@ -127,8 +132,8 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
     model = training.model
     rng = np.random.default_rng([2000, run.step, workers.rank])
     torch.manual_seed(int(rng.integers(1 << 30)))
-    training.scale = training.scale or latent_scale(vae, sprites, size)
-    cache = LatentCache(vae, sprites, size, vocabulary, training.scale, args.cache, rng)
+    training.scale = training.scale or latent_scale(vae, sprites, size, draw)
+    cache = LatentCache(vae, sprites, size, vocabulary, training.scale, args.cache, rng, draw)
     empty = torch.tensor(vocabulary.encode(""), device=device)
     prompts = grid_prompts(sprites)
     prompt_ids = torch.tensor([vocabulary.encode(p) for p in prompts], device=device)

@@ -4,25 +4,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import struct
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from png import write_png
 from workers import Workers
-
-
-def write_png(path: Path, rgb: np.ndarray) -> None:
-    """uint8 [height, width, 3]."""
-    height, width, _ = rgb.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), rgb.reshape(height, -1)], 1).tobytes()
-    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))
 
 
 def write_grid(path: Path, pictures: torch.Tensor, columns: int) -> None:
