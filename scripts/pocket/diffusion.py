@@ -17,7 +17,6 @@ from networks import SIZES, Autoencoder, Model, Size
 from noise import Noise, sample
 from rich import DRAW, DrawScene
 from run import Run, learning_rate, write_curves, write_grid
-from safetensors import read_model
 from scenes import Sprites
 from vocabulary import Vocabulary, learn_merges, load
 from workers import Workers, start
@@ -89,11 +88,9 @@ class Training:
         if state := run.load():
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            if state["optimiser"]:
+                self.optimiser.load_state_dict(state["optimiser"])
             self.samples, self.scale = state["samples"], state["scale"]
-        elif args.init_from:
-            for model in (self.model, self.average):
-                model.load_state_dict(read_model(args.init_from)[0])
 
     def step(self, loss: torch.Tensor, workers: Workers, lr: float) -> None:
         for group in self.optimiser.param_groups:
@@ -180,7 +177,6 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--init-from", type=Path, help="an exported model to go on from")
     parser.add_argument("--bf16", action="store_true")
     args = parser.parse_args()
     start(args.workers, train, args)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from networks import SIZES, Autoencoder, Model, Size
-from safetensors import write_safetensors
+from safetensors import write_safetensors, write_shards
 
 
 def write_json(path: Path, value: object) -> None:
@@ -41,13 +41,18 @@ def configs(size: Size, scale: float) -> dict[str, object]:
 
 
 def write_model(out: Path, size: Size, tokenizer: Path, vae: dict[str, torch.Tensor], model: dict[str, torch.Tensor], scale: float,
-                samples: int) -> None:
+                samples: int, shards: float | None = None) -> None:
     pick = lambda prefix: {k[len(prefix):]: v for k, v in model.items() if k.startswith(prefix)}
     metadata = {"format": "pt", "sdgen.default_width": str(size.picture), "sdgen.default_height": str(size.picture),
                 "sdgen.default_steps": "20", "sdgen.default_sampler": "DPM++ 2M", "sdgen.default_scheduler": "SGM Uniform",
                 "sdgen.default_cfg_scale": "3", "sdgen.precision": "fp32", "sdgen.known_words": (tokenizer / "words.txt").read_text(),
                 "sdgen.training_samples": str(samples)}
-    write_safetensors(out / "unet/diffusion_pytorch_model.safetensors", pick("unet."), metadata)
+    unet = out / "unet/diffusion_pytorch_model.safetensors"
+    if shards is None:
+        write_safetensors(unet, pick("unet."), metadata)
+    else:
+        unet.parent.mkdir(parents=True, exist_ok=True)
+        write_shards(unet, pick("unet."), metadata, shards * 1e6)
     write_safetensors(out / "vae/diffusion_pytorch_model.safetensors", vae, {"format": "pt"})
     write_safetensors(out / "text_encoder/model.safetensors", {f"text_model.{k}": v for k, v in pick("text.").items()}, {"format": "pt"})
     for name, value in configs(size, scale).items():
@@ -63,6 +68,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=SIZES, default="mini")
     parser.add_argument("--random", action="store_true", help="untrained weights, to try the loader")
+    parser.add_argument("--shards", type=float, help="most megabytes of a file of the UNet")
     args = parser.parse_args()
     size, tokenizer = SIZES[args.size], args.run / "tokenizer"
     if args.random:
@@ -74,7 +80,7 @@ def main() -> None:
         return
     load = lambda name: torch.load(args.run / name, map_location="cpu", weights_only=True)
     state = load("diffusion.pt")
-    write_model(args.out, size, tokenizer, load("autoencoder.pt")["model"], state["average"], state["scale"], state["samples"])
+    write_model(args.out, size, tokenizer, load("autoencoder.pt")["model"], state["average"], state["scale"], state["samples"], args.shards)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,30 @@ def write_safetensors(path: Path, tensors: dict[str, torch.Tensor], metadata: di
     temporary.replace(path)
 
 
+def write_shards(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], most: float) -> None:
+    """As diffusers cuts large files: STEM-00001-of-00002.safetensors of at most so many bytes each, and an index."""
+    shards: list[dict[str, torch.Tensor]] = [{}]
+    room = most
+    for name in sorted(tensors):
+        size = 2 * tensors[name].numel()
+        if size > room and shards[-1]:
+            shards.append({})
+            room = most
+        shards[-1][name] = tensors[name]
+        room -= size
+    names = [f"{path.stem}-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    for name, shard in zip(names, shards):
+        write_safetensors(path.with_name(name), shard, metadata)
+    where = {tensor: name for name, shard in zip(names, shards) for tensor in shard}
+    path.with_name(f"{path.name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}, indent=1))
+
+
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors, as float32."""
+    """All tensors, as float32, of a file or of the shards in its place."""
+    index = path.with_name(f"{path.name}.index.json")
+    if index.exists():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        return {name: tensor for file in files for name, tensor in read_safetensors(path.with_name(file)).items()}
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
@@ -40,6 +62,12 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         values = np.frombuffer(data[begin:end], NUMBERS[entry["dtype"]]).astype(np.float32)
         tensors[name] = torch.from_numpy(values.reshape(entry["shape"]))
     return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(length)).get("__metadata__", {})
 
 
 def read_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -61,13 +61,17 @@ function artwork(style, data) {
     return { byName: () => undefined, byCode };
   }
   const set = json(join(folder, 'icons.json'));
-  const codes = new Map(Object.entries(json(join(folder, 'chars.json'))).map(([code, name]) => [plainCode(code), name]));
+  const codes = new Map(
+    Object.entries(json(join(folder, 'chars.json'))).map(([code, name]) => [plainCode(code), name]),
+  );
   const side = set.width ?? 32;
   /** @param {string} name */
   const byName = (name) => {
     const body = set.icons[name]?.body ?? set.icons[set.aliases?.[name]?.parent]?.body;
     if (body === undefined) return undefined;
-    return Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}" viewBox="0 0 ${side} ${side}">${body}</svg>`);
+    return Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}" viewBox="0 0 ${side} ${side}">${body}</svg>`,
+    );
   };
   return { byName, byCode: (code) => byName(String(codes.get(plainCode(code)))) };
 }
@@ -81,7 +85,12 @@ async function draw(source, side) {
 }
 
 /** @param {string} label of emojibase, e.g. "cat face" */
-const shortName = (label) => label.toLowerCase().replace(/ face$/, '').replace(/^red (apple|heart)$/, '$1').replaceAll('’', "'");
+const shortName = (label) =>
+  label
+    .toLowerCase()
+    .replace(/ face$/, '')
+    .replace(/^red (apple|heart)$/, '$1')
+    .replaceAll('’', "'");
 
 /** Things that every style draws, and what people call them. @param {Record<string, ReturnType<typeof artwork>>} art @param {string} data */
 function everyThing(art, data) {
@@ -93,7 +102,8 @@ function everyThing(art, data) {
   for (const emoji of json(join(folder, 'compact.json'))) {
     const name = shortName(emoji.label);
     const isThing = GROUPS.has(emoji.group) && !NOT_CONCRETE.test(emoji.label) && /^[a-z' -]+$/.test(name);
-    if (!isThing || taken.has(name) || Object.values(art).some((style) => style.byCode(emoji.hexcode) === undefined)) continue;
+    if (!isThing || taken.has(name) || Object.values(art).some((style) => style.byCode(emoji.hexcode) === undefined))
+      continue;
     taken.add(name);
     things.push({ name, code: emoji.hexcode });
   }
@@ -144,7 +154,10 @@ const facts = {
   synonyms: things.map(({ synonyms }) => synonyms),
   sources: set.styles.map((style) => STYLES[/** @type {keyof typeof STYLES} */ (style)]),
 };
-for (const [file, content] of Object.entries({ 'sprites.bin': Buffer.concat(drawn), 'sprites.json': JSON.stringify(facts) })) {
+for (const [file, content] of Object.entries({
+  'sprites.bin': Buffer.concat(drawn),
+  'sprites.json': JSON.stringify(facts),
+})) {
   const path = join(data, file);
   writeFileSync(`${path}.tmp`, content);
   renameSync(`${path}.tmp`, path);
