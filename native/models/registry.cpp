@@ -48,13 +48,13 @@ std::string resemblance(const WeightStore& store) {
 std::span<const Family> families() { return kFamilies; }
 
 const Family& identify_folder(const TensorIndex& index, const std::string& path) {
-  // All parts have the same names in every family; only SD 2.x projects into its transformers by linear layers.
-  const auto is_projection = [](const auto& tensor) { return tensor.first.starts_with("unet.") && tensor.first.ends_with(".1.proj_in.weight"); };
-  const auto projection = std::find_if(index.tensors.begin(), index.tensors.end(), is_projection);
-  if (projection == index.tensors.end()) {
-    throw Error(ErrorCode::kModelUnsupported, path + ": not a model that is built for (SD 1.x or 2.x): its UNet has no transformer");
+  // All parts have the same names in every family; only SD 2.x projects into its transformers by linear layers. Not every
+  // level of a small network has one; the middle does.
+  for (const char* name : {"unet.middle_block.1.proj_in.weight", "unet.input_blocks.1.1.proj_in.weight"}) {
+    const auto projection = index.tensors.find(name);
+    if (projection != index.tensors.end()) return kFamilies[projection->second->shape.size() == 2 ? 1 : 0];
   }
-  return kFamilies[projection->second->shape.size() == 2 ? 1 : 0];
+  throw Error(ErrorCode::kModelUnsupported, path + ": not a model that is built for (SD 1.x or 2.x): its UNet has no transformer in the middle");
 }
 
 IdentifiedModel identify(const WeightStore& store) {
