@@ -105,6 +105,8 @@ class Backend {
   virtual void lincomb(VectorView out, std::span<const LincombTerm> terms) = 0;
   /// Dc = fma(c_out, cond, c_skip·x), Du likewise; out = fma(cfg, Dc - Du, Du); with no uncond (null buffer) out = Dc.
   virtual void guide(VectorView out, VectorView x, VectorView cond, VectorView uncond, float c_skip, float c_out, float cfg) = 0;
+  /// x = fma(x, weight, kept), element by element.
+  virtual void blend(VectorView x, VectorView weight, VectorView kept) = 0;
   virtual bool all_finite(VectorView x) = 0;
   /// clamp((x + 1)/2, 0, 1)·255, truncated.
   virtual void to_rgb8(VectorView x, uint8_t* out) = 0;

@@ -139,6 +139,19 @@ struct Moments {
 /// A place in the sampling loop where somebody outside may look at latents and change them.
 enum class Hook { kExtraNoise, kCfgDenoiser, kCfgDenoised, kAfterCfg };
 
+/// What stands where a mask lets the run change the latent: what was there, noise of the images' seeds, or zeros.
+enum class MaskFill { kKeep, kNoise, kNothing };
+
+/// Latents that a run begins with: x = latent + sigma·noise, or alpha·latent + sqrt(1 - alpha²)·noise at a timestep.
+struct StartLatent {
+  Latent latent;                 // scaled; one for all images of the batch, or one each
+  double noise_multiplier = 1;   // of the start's noise, before anything else
+  double extra_noise = 0;        // how much of it is added once more
+  double timestep = -1;          // in a walk of timesteps: where the noise belongs
+  std::vector<float> mask = {};  // [height, width]: 1 where the run may change the latent, 0 where it stays; empty: all may change
+  MaskFill fill = MaskFill::kKeep;
+};
+
 struct SampleRequest {
   int64_t latent_width = 0, latent_height = 0;
   std::vector<uint64_t> seeds;
@@ -151,6 +164,9 @@ struct SampleRequest {
   SamplerOptions options;
   std::vector<float> sigmas;
   std::vector<float> timesteps;    // of a sampler that walks them, as many as sigmas; else none
+  std::optional<StartLatent> start = std::nullopt;  // none: the run begins with noise alone
+  /// Interval of the Brownian tree where sigmas are the end of a longer schedule; 0: the smallest and largest of sigmas.
+  double noise_low = 0, noise_high = 0;
   bool start_with_signal = false;  // x starts at sqrt(1 + sigma²)·noise instead of sigma·noise
   bool whole_timesteps = false;    // the network sees the trained timestep nearest to sigma
   double cfg_scale = 7.0;

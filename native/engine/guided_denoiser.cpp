@@ -28,8 +28,8 @@ int64_t at_evaluation(const std::vector<PromptStage>& stages, int64_t evaluation
 
 GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, const SampleRequest& request, const RunControl& control)
     : runner_(runner), request_(request), prediction_(config.prediction_type.value), control_(control),
-      hooks_(request, control, runner.backend(), config.unet.in_channels), takes_pooled_(config.unet.pooled_width > 0), trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
-      count_(images_ * request.latent_height * request.latent_width * config.unet.in_channels) {
+      hooks_(request, control, runner.backend(), config.vae.latent_channels), takes_pooled_(config.unet.pooled_width > 0), trained_(config.noise.alphas_cumprod), images_(static_cast<int64_t>(request.seeds.size())),
+      count_(images_ * request.latent_height * request.latent_width * config.vae.latent_channels) {
   int64_t cond_tokens = 0;
   for (const PromptPart& part : request.parts) cond_tokens = std::max(cond_tokens, longest(request, part.stages));
   const bool guided = request.is_guided();
@@ -38,7 +38,7 @@ GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, c
   first_.emplace(load(config, together ? 2 : 1, cond_tokens));
   if (guided && !together) uncond_.emplace(load(config, 1, uncond_tokens));
   vectors_.emplace(runner.backend(), count_);
-  if (hooks_.wants(Hook::kCfgDenoiser)) hooked_x_ = vectors_->make();
+  if (hooks_.wants(Hook::kCfgDenoiser)) seen_x_ = vectors_->make();
   if (hooks_.wants(Hook::kCfgDenoised)) branches_.resize(request.parts.size() + (guided ? 1 : 0));
   for (Vec& branch : branches_) branch = vectors_->make();
   if (request.parts.size() == 1) return;
@@ -53,7 +53,7 @@ GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t pro
 
 void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
   const double timestep = request_.whole_timesteps ? trained_.nearest(sigma) : trained_.timestep(sigma);
-  guide(out, {x, scalings(prediction_, sigma), static_cast<float>(timestep), sigma});
+  guide(out, {x, scalings(prediction_, sigma), static_cast<float>(timestep), sigma, true});
 }
 
 void GuidedDenoiser::predict(VectorView out, VectorView x, double timestep) {
@@ -74,14 +74,26 @@ void GuidedDenoiser::uncond(VectorView out) {
 
 HookCall GuidedDenoiser::moment(Hook hook, const Input& input) const { return {hook, step_, evaluations_, input.sigma, {}, request_.is_guided()}; }
 
+void GuidedDenoiser::keep(const KeptLatent* kept) {
+  kept_ = kept;
+  if (seen_x_.index < 0) seen_x_ = vectors_->make();
+}
+
+void GuidedDenoiser::change_input(Input& input) {
+  const bool masked = kept_ != nullptr && find_sampler(request_.sampler)->walk == Walk::kTimesteps;
+  const bool asked = hooks_.wants(Hook::kCfgDenoiser);
+  if (!masked && !asked) return;
+  const VectorView copy = vectors_->view(seen_x_);
+  const LincombTerm all{1, input.x};
+  runner_.backend().lincomb(copy, {&all, 1});
+  if (masked) kept_->blend(copy);
+  const bool replaced = asked && hooks_.show(moment(Hook::kCfgDenoiser, input), {copy});
+  if (masked || replaced) input.x = copy;
+}
+
 void GuidedDenoiser::guide(VectorView out, Input input) {
   throw_if_cancelled(control_.cancel);
-  if (hooks_.wants(Hook::kCfgDenoiser)) {
-    const VectorView copy = vectors_->view(hooked_x_);
-    const LincombTerm all{1, input.x};
-    runner_.backend().lincomb(copy, {&all, 1});
-    if (hooks_.show(moment(Hook::kCfgDenoiser, input), {copy})) input.x = copy;
-  }
+  change_input(input);
   std::vector<int64_t> prompts{at_evaluation(request_.parts[0].stages, evaluations_)};
   VectorView uncond;
   if (request_.is_guided()) {
@@ -93,6 +105,7 @@ void GuidedDenoiser::guide(VectorView out, Input input) {
   if (prompts.size() == 2) uncond = network.slice(count_, count_);
   if (branches_.empty()) combine(out, input, cond, uncond);
   else combine_shown(out, input, cond, uncond);
+  if (kept_ != nullptr && input.is_denoised) kept_->blend(out);
   if (hooks_.wants(Hook::kAfterCfg)) hooks_.show(moment(Hook::kAfterCfg, input), {out});
   ++evaluations_;
   last_ = input;

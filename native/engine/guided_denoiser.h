@@ -4,6 +4,7 @@
 
 #include "engine/model_runner.h"
 #include "engine/sample_hooks.h"
+#include "engine/sample_start.h"
 #include "sampling/denoiser.h"
 #include "sampling/vectors.h"
 
@@ -23,6 +24,10 @@ class GuidedDenoiser {
   /// The unconditional branch's part of the last evaluation, whose x is still what it was; only where is_guided().
   void uncond(VectorView out);
 
+  /// What a mask keeps, which must outlive this: put into the result of `denoise`, and in a walk of timesteps into the x
+  /// that the network sees (both as the webui does it).
+  void keep(const KeptLatent* kept);
+
   const TrainedSigmas& trained() const noexcept { return trained_; }
 
   int64_t evaluations() const noexcept { return evaluations_; }
@@ -40,9 +45,12 @@ class GuidedDenoiser {
     Scalings scalings;
     float timestep;
     double sigma;
+    bool is_denoised = false;  // the result is x0, not noise
   };
 
   void guide(VectorView out, Input input);
+  /// Lets a mask and the hook change the x that the network sees; the sampler's own stays.
+  void change_input(Input& input);
   /// The fused way: no branch is seen on its own.
   void combine(VectorView out, const Input& input, VectorView cond, VectorView uncond);
   /// The same bytes with every branch shown to the hook before they are combined.
@@ -66,11 +74,12 @@ class GuidedDenoiser {
   TrainedSigmas trained_;
   int64_t images_, count_, evaluations_ = 0;
   int step_ = 0;
+  const KeptLatent* kept_ = nullptr;
   std::optional<Input> last_;
   VectorView last_uncond_;
   std::optional<Pass> first_, uncond_, further_;  // the first part (and uncond with it); uncond alone; parts alone
   std::optional<Vectors> vectors_;                // of several parts, and of hooks
-  Vec sum_, uncond_prediction_, part_prediction_, hooked_x_;
+  Vec sum_, uncond_prediction_, part_prediction_, seen_x_;
   std::vector<Vec> branches_;  // of kCfgDenoised: a prompt's each, then the unconditional one
 };
 

@@ -82,6 +82,40 @@ void check_noise(const SampleRequest& request) {
   if (request.resize_width != 0 || request.resize_height != 0) check_latent_size(request.resize_width, request.resize_height, 1);
 }
 
+void check_start(const SampleRequest& request, const Sampler& sampler, const ModelDescription& model) {
+  const StartLatent& start = *request.start;
+  const Latent& latent = start.latent;
+  const auto images = static_cast<int64_t>(request.seeds.size());
+  const int64_t pixels = request.latent_height * request.latent_width;
+  if ((latent.batch != 1 && latent.batch != images) || latent.channels != model.latent_channels || latent.height != request.latent_height ||
+      latent.width != request.latent_width || static_cast<int64_t>(latent.data.size()) != latent.batch * latent.channels * pixels) {
+    invalid("start: the latent must be [1 or " + std::to_string(images) + ", " + std::to_string(model.latent_channels) + ", " +
+            std::to_string(request.latent_height) + ", " + std::to_string(request.latent_width) + "]");
+  }
+  for (const double value : {start.noise_multiplier, start.extra_noise}) {
+    if (!std::isfinite(value) || value < 0) invalid("start: noiseMultiplier and extraNoise must be finite and not negative");
+  }
+  const bool walks_timesteps = sampler.walk == Walk::kTimesteps;
+  if (walks_timesteps != (start.timestep >= 0) || !(start.timestep <= 999)) {
+    invalid("start: sampler '" + request.sampler + (walks_timesteps ? "' needs a timestep from 0 to 999" : "' takes no timestep"));
+  }
+  if (!start.mask.empty() && static_cast<int64_t>(start.mask.size()) != pixels) invalid("start: the mask must be [height, width] of the latent");
+  for (const float weight : start.mask) {
+    if (!(weight >= 0 && weight <= 1)) invalid("start: the mask's values must be 0 to 1");
+  }
+  if (start.mask.empty() && start.fill != MaskFill::kKeep) invalid("start: a fill needs a mask");
+}
+
+void check_noise_interval(const SampleRequest& request) {
+  if (request.noise_low == 0 && request.noise_high == 0) return;
+  const bool is_interval = request.noise_low > 0 && std::isfinite(request.noise_high) && request.noise_low < request.noise_high;
+  if (!is_interval) invalid("noiseInterval: low must be above 0 and below high");
+  for (const float sigma : request.sigmas) {
+    const auto value = static_cast<double>(sigma);
+    if (value > 0 && (value < request.noise_low || value > request.noise_high)) invalid("noiseInterval: sigmas must lie inside");
+  }
+}
+
 }  // namespace
 
 void check_latent_size(int64_t width, int64_t height, int64_t batch) {
@@ -122,6 +156,8 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
   check_sigmas(request.sigmas, *sampler);
   check_timesteps(request, *sampler);
   check_noise(request);
+  check_noise_interval(request);
+  if (request.start) check_start(request, *sampler, model);
   if (!std::isfinite(request.cfg_scale)) invalid("cfgScale: must be a finite number");
   const SamplerOptions& o = request.options;
   for (double value : {o.eta, o.s_churn, o.s_tmin, o.s_noise}) {

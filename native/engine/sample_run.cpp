@@ -1,20 +1,22 @@
 #include "engine/sample_run.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "base/fp_environment.h"
 #include "base/xxh64.h"
 #include "engine/guided_denoiser.h"
 #include "engine/layout.h"
+#include "engine/sample_start.h"
 #include "sampling/batch_noise.h"
 
 namespace sdgen {
 namespace {
 
 /// Smallest sigma above 0 and largest of a schedule: the interval of the Brownian tree.
-std::pair<double, double> noisy_interval(const std::vector<float>& sigmas) {
+std::pair<double, double> noisy_interval(const SampleRequest& request) {
+  if (request.noise_high > 0) return {request.noise_low, request.noise_high};
+  const std::vector<float>& sigmas = request.sigmas;
   float low = std::numeric_limits<float>::max(), high = 0;
   for (const float sigma : sigmas) {
     if (sigma > 0) low = std::min(low, sigma);
@@ -28,13 +30,6 @@ std::vector<uint64_t> hash_images(const Latent& latents) {
   const auto each = static_cast<size_t>(latents.channels * latents.height * latents.width);
   for (size_t at = 0; at < latents.data.size(); at += each) hashes.push_back(xxh64(&latents.data[at], each * sizeof(float)));
   return hashes;
-}
-
-/// What the start's noise is multiplied by.
-double start_scale(const SampleRequest& request, Walk walk) {
-  if (walk == Walk::kTimesteps) return 1;
-  const auto sigma = static_cast<double>(request.sigmas[0]);
-  return request.start_with_signal ? std::sqrt(1 + sigma * sigma) : sigma;
 }
 
 }  // namespace
@@ -52,8 +47,8 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   const Sampler& sampler = *find_sampler(request.sampler);
 
   const Vec x = vectors.make();
-  vectors.upload(x, noise.start());
-  vectors.lincomb(x, {{start_scale(request, sampler.walk), x}});
+  const std::optional<KeptLatent> kept = start_sample(request, denoiser.trained(), channels, vectors, noise, x);
+  if (kept) denoiser.keep(&*kept);
 
   if (const SampleHooks hooks(request, control, runner.backend(), channels); hooks.wants(Hook::kExtraNoise)) {
     hooks.show({Hook::kExtraNoise, 0, 0, static_cast<double>(request.sigmas[0]), {}}, {vectors.view(x)});
@@ -87,7 +82,8 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   };
   run.uncond = [&](Vec out) { denoiser.uncond(vectors.view(out)); };
   run.noise = [&](Vec out) { vectors.upload(out, noise.next()); };
-  run.brownian = [&, interval = noisy_interval(request.sigmas)](Vec out, double sigma, double next) {
+  if (kept) run.keep = [&](Vec clean_x) { kept->blend(vectors.view(clean_x)); };
+  run.brownian = [&, interval = noisy_interval(request)](Vec out, double sigma, double next) {
     vectors.upload(out, noise.brownian(sigma, next, interval.first, interval.second));
   };
   run.report = [&](int step, int of, double sigma) {
@@ -101,6 +97,7 @@ Latent run_sample(ModelRunner& runner, const ModelConfig& config, const SampleRe
   };
   if (control.trail) control.trail->push_back({0, hash_images(fetch(x))});
   sampler.run(run);
+  if (kept) kept->blend(vectors.view(x));
   // The last step's result meets no further evaluation that would notice.
   if (!runner.backend().all_finite(vectors.view(x))) {
     throw Error(ErrorCode::kNonFinite, "the sampler '" + request.sampler +

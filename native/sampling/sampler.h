@@ -44,6 +44,8 @@ struct SamplerRun {
   std::function<void(Vec out)> noise = {};
   /// Every image's Brownian noise of a step from sigma to next.
   std::function<void(Vec out, double sigma, double next)> brownian = {};
+  /// Puts back into a clean x what a mask keeps; empty where there is no mask. For a sampler that makes x0 of `predict`.
+  std::function<void(Vec x0)> keep = {};
   /// `done` of `of` steps are complete; sigma is where the last of them began.
   std::function<void(int done, int of, double sigma)> report = {};
 

@@ -4,13 +4,17 @@
  */
 
 import type { BenchOptions, BenchReport, ProbeOptions } from './bench-types.js';
+import type { Estimate, EstimateRequest, Tiling } from './estimate-types.js';
 import type { HookCall, HookKind, HookReply } from './hook-types.js';
 import type { Latent } from './latent.js';
 import type { ResizeLatentRequest } from './resize-types.js';
+import type { StartInput } from './start-types.js';
 
+export type { Estimate, EstimateRequest, PartEstimate, Tiling } from './estimate-types.js';
 export type { Latent } from './latent.js';
 export type { LatentResize, ResizeLatentRequest } from './resize-types.js';
 export { LATENT_RESIZES } from './resize-types.js';
+export type { StartInput } from './start-types.js';
 
 export type DeviceName = 'reference' | 'cpu' | 'cuda';
 export type Precision = 'fp32' | 'bf16' | 'fp16';
@@ -206,6 +210,10 @@ export interface SampleRequest {
   readonly sigmas: Float32Array;
   /** For samplers that walk timesteps: as many as sigmas, descending, 0 … 999; the last may be -1, the clean end. */
   readonly timesteps?: Float32Array;
+  /** Without it the run begins with noise alone. */
+  readonly start?: StartInput;
+  /** Of the Brownian tree where `sigmas` are the end of a longer schedule: its smallest above 0 and largest. */
+  readonly noiseInterval?: { readonly low: number; readonly high: number };
   /** x starts at sqrt(1 + sigma²) times the noise instead of sigma times. */
   readonly startWithSignal?: boolean;
   /** The network sees the trained timestep nearest to sigma, not one between two. */
@@ -268,12 +276,6 @@ export interface OpProfile {
   readonly bytes: number;
 }
 
-/** Decoding in squares of `tile` latent cells that overlap by `overlap` or more. */
-export interface Tiling {
-  readonly tile: number;
-  readonly overlap: number;
-}
-
 export interface EncodeRequest {
   /** All of one size, whose sides are multiples of latentScale; RGB8, or colours in [-1, 1]; row-major. */
   readonly images: readonly {
@@ -307,34 +309,6 @@ export interface DecodedImage {
 export interface VaeImage extends DecodedImage {
   /** The model's own precision gave a value that is not finite, and the picture was decoded again in fp32. */
   readonly retriedInFp32: boolean;
-}
-
-export interface EstimateRequest {
-  readonly latentWidth: number;
-  readonly latentHeight: number;
-  readonly batch: number;
-  readonly condTokens: number;
-  readonly uncondTokens: number;
-  /** False when cfgScale is 1. */
-  readonly useUncond: boolean;
-  readonly tiling?: Tiling;
-}
-
-export interface PartEstimate {
-  readonly weightBytes: number;
-  readonly arenaBytes: number;
-  /** The largest sum of live bytes: no plan can need less. */
-  readonly liveBytes: number;
-  readonly flops: number;
-}
-
-export interface Estimate {
-  readonly weightBytes: number;
-  /** The parts share one arena. */
-  readonly arenaBytes: number;
-  readonly peakBytes: number;
-  /** One evaluation each: text of one chunk, UNet of the whole batch, VAE of one image. */
-  readonly parts: Readonly<Record<'text' | 'unet' | 'vae', PartEstimate>>;
 }
 
 /** A call under way. `cancel` takes effect within one model evaluation; the promise then rejects with E_CANCELLED. */

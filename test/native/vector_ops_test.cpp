@@ -170,3 +170,16 @@ TEST(vector_to_rgb8_truncates) {
   backend.to_rgb8(DeviceVector(backend, middles).view(), got.data());
   for (int level = 0; level < 255; ++level) CHECK(got[static_cast<size_t>(level)] == level);
 }
+
+TEST(vector_blend_by_its_formula) {
+  sdgen::Backend& backend = backend_of(1);
+  for (const int64_t count : {1, 8, 33}) {
+    Numbers numbers(static_cast<uint64_t>(count) + 60);
+    const Floats x = numbers.values(count), weight = numbers.values(count), kept = numbers.values(count);
+    Floats want;
+    for (size_t i = 0; i < x.size(); ++i) want.push_back(std::fma(x[i], weight[i], kept[i]));
+    const DeviceVector on(backend, x), by(backend, weight), to(backend, kept);
+    backend.blend(on.view(), by.view(), to.view());
+    CHECK(same_bits(on.values(), want) && same_bits(by.values(), weight) && same_bits(to.values(), kept));
+  }
+}

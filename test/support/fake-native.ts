@@ -5,6 +5,7 @@ import { NativeError } from '../../src/native/errors.js';
 import type {
   Capabilities,
   Conditioning,
+  EncodeRequest,
   EncodeTextRequest,
   Estimate,
   EstimateRequest,
@@ -59,6 +60,25 @@ function mix(words: Iterable<number>): number {
 
 const words = ({ until, conditioning }: StageInput): number[] => [until, conditioning];
 const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer, values.byteOffset, values.length);
+
+/** All that a given start holds. */
+function startWords({ start, noiseInterval }: SampleRequest): number[] {
+  if (start === undefined) return [];
+  const { latent, mask = new Float32Array(0), ...rest } = start;
+  return [...bits(latent.data), ...bits(mask), ...Buffer.from(JSON.stringify([rest, noiseInterval]))];
+}
+
+/** A cell has the mean of its 8×8 pixels' channel. */
+function encodePicture(image: EncodeRequest['images'][number]): Float32Array {
+  const [w, h] = [image.width / 8, image.height / 8];
+  return Float32Array.from({ length: 4 * w * h }, (_, i) => {
+    const [c, y, x] = [Math.floor(i / (w * h)) % 3, Math.floor(i / w) % h, i % w];
+    let sum = 0;
+    for (let p = 0; p < 64; p += 1)
+      sum += image.data[((y * 8 + (p >> 3)) * image.width + x * 8 + (p & 7)) * 3 + c] ?? 0;
+    return sum / 64 / 255;
+  });
+}
 
 function profileRow(part: OpProfile['part'], wanted: boolean | undefined): OpProfile[] {
   return wanted ? [{ part, op: 'linear', calls: 2, seconds: 0.5, flops: 1e9, bytes: 100 }] : [];
@@ -223,6 +243,7 @@ class FakeModel implements NativeModel {
         cfgScale * 1000,
         ...bits(request.timesteps ?? new Float32Array(0)),
         ...Buffer.from(request.sampler + request.noiseSource + samplerOptions.unipcVariant),
+        ...startWords(request),
         ...Buffer.from(JSON.stringify([request.resizeFrom, request.startWithSignal, request.wholeTimesteps])),
       ]);
       const data = new Float32Array(size * request.seeds.length);
@@ -261,9 +282,12 @@ class FakeModel implements NativeModel {
     });
   }
 
-  encode(): ReturnType<NativeModel['encode']> {
+  encode({ images }: EncodeRequest): ReturnType<NativeModel['encode']> {
     return this.#queue.add(async () => {
-      throw new NativeError('E_MODEL_FORMAT', 'the fake model has no encoder');
+      const [{ width, height } = { width: 8, height: 8 }] = images;
+      const data = Float32Array.from(images.flatMap((image) => [...encodePicture(image)]));
+      const mean = { data, batch: images.length, channels: 4, width: width / 8, height: height / 8 };
+      return { moments: { mean, logvar: mean }, profile: [] };
     });
   }
 

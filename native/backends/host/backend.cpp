@@ -94,6 +94,8 @@ void HostBackend::guide(VectorView out, VectorView x, VectorView cond, VectorVie
   guide_into(floats(out), floats(x), floats(cond), uncond.buffer ? floats(uncond) : nullptr, c_skip, c_out, cfg, out.count);
 }
 
+void HostBackend::blend(VectorView x, VectorView weight, VectorView kept) { blend_into(floats(x), floats(weight), floats(kept), x.count); }
+
 bool HostBackend::all_finite(VectorView x) { return finite(floats(x), x.count); }
 
 void HostBackend::to_rgb8(VectorView x, uint8_t* out) { rgb8_into(floats(x), out, x.count); }

@@ -33,6 +33,7 @@ class HostBackend : public Backend {
 
   void lincomb(VectorView out, std::span<const LincombTerm> terms) final;
   void guide(VectorView out, VectorView x, VectorView cond, VectorView uncond, float c_skip, float c_out, float cfg) final;
+  void blend(VectorView x, VectorView weight, VectorView kept) final;
   bool all_finite(VectorView x) final;
   void to_rgb8(VectorView x, uint8_t* out) final;
 

@@ -28,6 +28,10 @@ SDGEN_CLONES void guide_into(float* out, const float* x, const float* cond, cons
   }
 }
 
+SDGEN_CLONES void blend_into(float* x, const float* weight, const float* kept, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) x[i] = std::fma(x[i], weight[i], kept[i]);
+}
+
 bool finite(const float* x, int64_t count) {
   uint32_t worst = 0;
   for (int64_t i = 0; i < count; ++i) {

@@ -37,6 +37,7 @@ void sample_lcm(SamplerRun& run) {
     run.predict(e, scaled, t);
     // out·(x - from·e) + skip·x
     run.vectors.lincomb(run.x, {{out + skip, run.x}, {-out * from, e}});
+    if (run.keep) run.keep(run.x);
     if (to > 0) {
       run.noise(e);
       run.vectors.lincomb(run.x, {{1, run.x}, {to, e}});
