@@ -47,6 +47,20 @@ module.exports = {
       from: { path: '^src/', pathNot: `^src/(index\\.ts|(${FOLDERS.join('|')}|web)/)` },
       to: {},
     },
+    {
+      name: 'web-alone',
+      comment: 'src/web runs in a browser: nothing imports it, and it imports nothing of the rest',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/web/' },
+      to: { path: '^src/web/' },
+    },
+    {
+      name: 'web-alone-from',
+      comment: 'src/web runs in a browser: nothing imports it, and it imports nothing of the rest',
+      severity: 'error',
+      from: { path: '^src/web/' },
+      to: { path: '^src/', pathNot: '^src/web/' },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'addon-only-in-native',

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from linear import start_linear
+from linear import linear_latents, start_linear
 from networks import SIZES, Autoencoder
 from rich import DRAW
 from run import Run, learning_rate, write_curves, write_grid
@@ -34,6 +34,13 @@ def loss_of(model: Autoencoder, x: torch.Tensor, exact: bool) -> torch.Tensor:
     return F.l1_loss(x, y) + F.mse_loss(x, y) + sharp + 1e-5 * kl + 1e-2 * centre
 
 
+def decoder_loss(model: Autoencoder, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """With the latents given, and a little noise on them: a UNet's are not exact."""
+    y = model.decode(z + 0.05 * torch.randn_like(z)).float()
+    sharp = sum(F.l1_loss(a, b) for a, b in zip(edges(x), edges(y)))
+    return F.l1_loss(x, y) + F.mse_loss(x, y) + sharp
+
+
 @torch.no_grad()
 def measure(model: Autoencoder, pictures: torch.Tensor) -> tuple[float, torch.Tensor, float]:
     """PSNR in dB over all pixels, the reconstructions, the standard deviation of the latents."""
@@ -53,15 +60,16 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
     model.requires_grad_(False)
     for parameter in learning:
         parameter.requires_grad_(True)
-    optimiser = torch.optim.AdamW(learning, lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(learning, lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
     run = Run(args.run, "autoencoder", args.minutes, workers)
     if state := run.load():
         model.load_state_dict(state["model"])
         if state["decoder_only"] == args.decoder_only:
             optimiser.load_state_dict(state["optimiser"])
-    elif args.linear:
-        scenes = [draw(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)]
-        start_linear(model, size, render(scenes, sprites, size.picture))
+    for_components = render([draw(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)], sprites, size.picture)
+    if state is None and args.linear:
+        start_linear(model, size, for_components)
+    encode = linear_latents(for_components, size.latent)
     samples = state["samples"] if state else 0
     rng = np.random.default_rng([1000, run.step, workers.rank])
     torch.manual_seed(int(rng.integers(1 << 30)))
@@ -74,7 +82,7 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, 100, workers.share(run.spent / 60 / args.minutes), args.lr)
         with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-            loss = loss_of(model, x, args.linear)
+            loss = decoder_loss(model, x, encode(x)) if args.linear and args.decoder_only else loss_of(model, x, args.linear)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         workers.average_gradients(learning)

@@ -102,9 +102,9 @@ class Transformer(nn.Module):
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         batch, width, height, wide = x.shape
-        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        h = self.proj_in(self.norm(x)).permute(0, 2, 3, 1).reshape(batch, height * wide, width)
         h = self.transformer_blocks[0](h, context)
-        return x + self.proj_out(h.transpose(1, 2).reshape(batch, width, height, wide))
+        return x + self.proj_out(h.view(batch, height, wide, width).permute(0, 3, 1, 2))
 
 
 class Down(nn.Module):

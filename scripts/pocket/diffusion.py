@@ -81,9 +81,9 @@ class Training:
     """What goes through a training's checkpoints."""
 
     def __init__(self, args: argparse.Namespace, run: Run, size: Size, vocabulary: Vocabulary, device: str):
-        self.model = Model(size, len(vocabulary.ids)).to(device)
+        self.model = Model(size, len(vocabulary.ids)).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-2)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
         self.run, self.samples, self.scale, self.decay = run, 0, None, args.ema
         if state := run.load():
             self.model.load_state_dict(state["model"])
@@ -101,8 +101,7 @@ class Training:
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         decay = min(self.decay, (self.run.step + 1) / (self.run.step + 20))
-        for a, b in zip(self.average.parameters(), self.model.parameters()):
-            a.lerp_(b.detach(), 1 - decay)
+        torch._foreach_lerp_(list(self.average.parameters()), [p.detach() for p in self.model.parameters()], 1 - decay)
 
     def save(self) -> None:
         self.run.save(model=self.model.state_dict(), average=self.average.state_dict(), optimiser=self.optimiser.state_dict(),
@@ -111,7 +110,7 @@ class Training:
 
 def read_autoencoder(args: argparse.Namespace, size: Size, device: str) -> Autoencoder:
     path = args.run / "autoencoder.pt"
-    vae = Autoencoder(size).to(device).eval().requires_grad_(False)
+    vae = Autoencoder(size).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     vae.load_state_dict(torch.load(path, map_location=device, weights_only=True)["model"])
     return vae
 
@@ -139,6 +138,7 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
     going, smooth = True, None
     while going:
         z, ids = cache.batch(args.batch, rng)
+        z = z.contiguous(memory_format=torch.channels_last)
         ids[torch.from_numpy(rng.random(args.batch) < 0.1).to(device)] = empty
         with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
             loss = loss_of(model, noise, z, ids, timesteps(args.batch, rng, device)).mean()

@@ -5,7 +5,10 @@ with, and the norm is held still: beside the few channels that carry values stan
 values hardly move a group's mean and variance, and the values are raised to where SiLU is all but a straight line."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 
 from networks import Autoencoder, Coder, Size
 
@@ -20,6 +23,12 @@ def principal_components(pictures: torch.Tensor, count: int) -> tuple[torch.Tens
     values, vectors = torch.linalg.eigh((squares - mean).T @ (squares - mean) / len(squares))
     rows = (vectors[:, -count:] / values[-count:].sqrt()).T.flip(0)
     return rows.reshape(count, 3, 8, 8).float(), -(rows @ mean).float()
+
+
+def linear_latents(pictures: torch.Tensor, count: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What `start_linear` makes an encoder compute, as one product."""
+    components, offset = principal_components(pictures, count)
+    return lambda x: F.conv2d(x, components.to(x.device), offset.to(x.device), stride=8)
 
 
 def silence(encoder: Coder) -> None:

@@ -113,6 +113,7 @@ export const STAGES = [
   { name: 'lint:native', run: () => wholeTool(process.execPath, ['scripts/lint-native.mjs']) },
   { name: 'imports', run: () => wholeTool(bin('depcruise'), ['src', '--config', '.dependency-cruiser.cjs']) },
   { name: 'typecheck', run: () => wholeTool(bin('tsc'), ['-p', 'tsconfig.test.json']) },
+  { name: 'typecheck:web', run: () => wholeTool(bin('tsc'), ['-p', 'src/web']) },
   { name: 'package', run: () => wholeTool(process.execPath, ['scripts/check-package.mjs']) },
   { name: 'native', run: async () => nativeOutcome(await show(join(ROOT, 'build', 'sdgen-native-tests'), [])) },
   { name: 'vitest', run: vitestWithCoverage },

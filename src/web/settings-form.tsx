@@ -26,15 +26,16 @@ export function SettingsForm({ settings, choices, busy, prompt, onChange, onSubm
   const submitOnCtrlEnter = (event: KeyboardEvent): void => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onSubmit();
   };
+  // A choice stands beside its label, not in it: a label's name is all its text, the choices' too.
   const choice = (field: 'sampler_name' | 'scheduler', title: string, names: readonly string[]) => (
-    <label>
-      {title}
-      <select value={settings[field]} onChange={({ currentTarget }) => set(field, currentTarget.value)}>
+    <div class="field">
+      <label for={field}>{title}</label>
+      <select id={field} value={settings[field]} onChange={({ currentTarget }) => set(field, currentTarget.value)}>
         {(names.length > 0 ? names : [settings[field]]).map((name) => (
           <option key={name}>{name}</option>
         ))}
       </select>
-    </label>
+    </div>
   );
   const text = (field: 'prompt' | 'negative_prompt', title: string, rows: number) => (
     <label class="wide">

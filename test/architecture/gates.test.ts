@@ -15,7 +15,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe('npm test', () => {
   it('has every gate as a stage', () => {
     const names = STAGES.map((stage) => stage.name);
-    expect(names).toEqual(['build', 'lint', 'lint:native', 'imports', 'typecheck', 'package', 'native', 'vitest']);
+    expect(names).toEqual([
+      'build',
+      'lint',
+      'lint:native',
+      'imports',
+      'typecheck',
+      'typecheck:web',
+      'package',
+      'native',
+      'vitest',
+    ]);
   });
 });
 

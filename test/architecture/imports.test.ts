@@ -63,6 +63,8 @@ describe('import order', () => {
     ['an unknown folder', 'src/cli/a.ts', "export * from '../util/x.js';", 'src/util/x.ts', 'known-folders'],
     ['a loop', 'src/cli/a.ts', "export { value } from './x.js';", 'src/cli/x.ts', 'no-cycles'],
     ['a missing file', 'src/cli/a.ts', "export * from './y.js';", 'src/cli/x.ts', 'resolvable'],
+    ['the page of the browser', 'src/server/a.ts', "import '../web/x.js';\n", 'src/web/x.ts', 'web-alone'],
+    ['imports of the page', 'src/web/a.ts', "import '../request/x.js';\n", 'src/request/x.ts', 'web-alone-from'],
     ['a dev package', 'src/cli/a.ts', "export * from 'fast-check';", 'src/cli/x.ts', 'declared-packages'],
   ])('refuses %s', (_case, path, text, other, rule) => {
     const back = rule === 'no-cycles' ? "import './a.js';\n" : '';
@@ -71,9 +73,9 @@ describe('import order', () => {
     expect(status).toBeGreaterThan(0);
   });
 
-  it('knows every folder of src/', () => {
+  it('knows every folder of src/, and the page of the browser', () => {
     const entries = readdirSync(join(ROOT, 'src')).filter((name) => name !== 'index.ts');
-    expect(entries.filter((name) => !FOLDERS.includes(name))).toEqual([]);
+    expect(entries.filter((name) => ![...FOLDERS, 'web'].includes(name))).toEqual([]);
   });
 });
 

@@ -105,6 +105,13 @@ describe('the installed package', { timeout: PATIENCE_MS }, () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });
 
+  it("brings the server's page", () => {
+    const page = join(folder, 'node_modules', 'sdgen', 'dist', 'web');
+    const script = /src="\.?\/?(assets\/[^"]+\.js)"/.exec(readFileSync(join(page, 'index.html'), 'utf8'))?.[1] ?? '';
+    expect(script).not.toBe('');
+    expect(existsSync(join(page, script))).toBe(true);
+  });
+
   it('offers nothing below its one entry', () => {
     const script = "import('sdgen/dist/cli/main.js').catch((error) => console.log(error.code))";
     expect(run(process.execPath, ['-e', script]).stdout).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n');
