@@ -5,6 +5,7 @@
 const LAYERS = [
   ['cli'],
   ['server', 'batch'],
+  ['fleet'],
   ['runtime'],
   ['extensions'],
   ['pipeline'],

@@ -50,15 +50,17 @@ function asPlan({ plan, planSha256, estimate }: Prepared): ItemPlan {
   return { sha256: planSha256, steps, width, height, images: imageCount(plan), model: model.name, estimate };
 }
 
-/** Makes items in this process, one after the other; the runner's provider keeps models open from one to the next. */
+/** Makes items through a runner of this process, whose provider keeps models open from one to the next. */
 export class LocalExecutor implements BatchExecutor {
-  readonly concurrency = 1;
+  readonly concurrency: number;
   readonly #runner: ProcessingRunner;
   readonly #commandOptions: CommandOptions;
 
-  constructor(runner: ProcessingRunner, commandOptions: CommandOptions) {
+  /** @param concurrency more than 1 where the runner has its plans computed by others */
+  constructor(runner: ProcessingRunner, commandOptions: CommandOptions, concurrency = 1) {
     this.#runner = runner;
     this.#commandOptions = commandOptions;
+    this.concurrency = concurrency;
   }
 
   async plan(item: BatchItem, signal: AbortSignal): Promise<ItemPlan> {

@@ -13,9 +13,10 @@ export interface ItemWork {
 }
 
 export interface BatchProgress {
-  readonly onEvent: (work: ItemWork, event: RunEvent) => void;
+  /** @param number the item's place in the batch; several may be under way */
+  readonly onEvent: (number: number, work: ItemWork, event: RunEvent) => void;
   /** An item ended, made or not. */
-  ended(work: ItemWork, made: boolean): void;
+  ended(number: number, work: ItemWork, made: boolean): void;
   /** Leaves the line, for other text; the next event takes it again. */
   pause(): void;
 }
@@ -30,7 +31,8 @@ class Tally {
   #madeSize = 0;
   #steps = 0;
   #since: number | undefined;
-  #current = { steps: 0, size: 0 };
+  /** Items under way. */
+  readonly #current = new Map<number, { readonly steps: number; readonly size: number }>();
 
   constructor(
     readonly totalItems: number,
@@ -38,31 +40,35 @@ class Tally {
     readonly now: () => number,
   ) {}
 
-  step(work: ItemWork, step: number, steps: number): void {
+  step(number: number, work: ItemWork, step: number, steps: number): void {
     this.#since ??= this.now();
-    this.#current = { steps: step, size: (sizeOf(work) * step) / steps };
+    this.#current.set(number, { steps: step, size: (sizeOf(work) * step) / steps });
   }
 
-  ended(work: ItemWork, made: boolean): void {
+  ended(number: number, work: ItemWork, made: boolean): void {
     this.items += 1;
     this.#size += sizeOf(work);
     if (made) {
       this.#madeSize += sizeOf(work);
-      this.#steps += this.#current.steps;
+      this.#steps += this.#current.get(number)?.steps ?? 0;
     }
-    this.#current = { steps: 0, size: 0 };
+    this.#current.delete(number);
+  }
+
+  #underWay(key: 'steps' | 'size'): number {
+    return [...this.#current.values()].reduce((sum, one) => sum + one[key], 0);
   }
 
   get share(): number {
-    return this.totalSize === 0 ? 1 : Math.min(1, (this.#size + this.#current.size) / this.totalSize);
+    return this.totalSize === 0 ? 1 : Math.min(1, (this.#size + this.#underWay('size')) / this.totalSize);
   }
 
   describe(): { rate: string; left: string } {
     const seconds = this.#since === undefined ? 0 : (this.now() - this.#since) / 1000;
-    const made = this.#madeSize + this.#current.size;
-    const left = this.totalSize - this.#size - this.#current.size;
+    const made = this.#madeSize + this.#underWay('size');
+    const left = this.totalSize - this.#size - this.#underWay('size');
     return {
-      rate: formatRate(this.#steps + this.#current.steps, seconds),
+      rate: formatRate(this.#steps + this.#underWay('steps'), seconds),
       left: made === 0 || seconds === 0 ? '-' : formatDuration((left * seconds) / made),
     };
   }
@@ -93,15 +99,16 @@ class BatchBar implements BatchProgress {
     );
   }
 
-  onEvent = (work: ItemWork, event: RunEvent): void => {
+  onEvent = (number: number, work: ItemWork, event: RunEvent): void => {
     if (event.type === 'load') this.#loading = event.share < 1 ? ` loading ${Math.round(event.share * 100)} %` : '';
-    else if (event.type === 'step') this.#tally.step(work, event.state.step, event.state.steps || DEFAULTS.steps);
+    else if (event.type === 'step')
+      this.#tally.step(number, work, event.state.step, event.state.steps || DEFAULTS.steps);
     else return;
     this.#show();
   };
 
-  ended(work: ItemWork, made: boolean): void {
-    this.#tally.ended(work, made);
+  ended(number: number, work: ItemWork, made: boolean): void {
+    this.#tally.ended(number, work, made);
     if (this.#shown) this.#show();
   }
 
@@ -132,14 +139,14 @@ class BatchLines implements BatchProgress {
     this.#lastLine = tally.now();
   }
 
-  onEvent = (work: ItemWork, event: RunEvent): void => {
+  onEvent = (number: number, work: ItemWork, event: RunEvent): void => {
     if (event.type !== 'step') return;
-    this.#tally.step(work, event.state.step, event.state.steps);
+    this.#tally.step(number, work, event.state.step, event.state.steps);
     this.#tell();
   };
 
-  ended(work: ItemWork, made: boolean): void {
-    this.#tally.ended(work, made);
+  ended(number: number, work: ItemWork, made: boolean): void {
+    this.#tally.ended(number, work, made);
     this.#tell();
   }
 

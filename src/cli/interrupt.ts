@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EXIT } from './failure.js';
 import type { Io } from './io.js';
 
@@ -9,6 +10,7 @@ export class Interrupt {
 
   constructor(io: Io) {
     this.#io = io;
+    setMaxListeners(0, this.#controller.signal); // as many as there are runs at once
     io.signals.on('SIGINT', this.#onInterrupt);
     io.signals.on('SIGTERM', this.#onTerminate);
   }

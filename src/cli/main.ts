@@ -13,6 +13,7 @@ import { addServe } from './commands/serve.js';
 import { addPlan, addTextToImage } from './commands/txt2img.js';
 import { addUpscale } from './commands/upscale.js';
 import { addVerify } from './commands/verify.js';
+import { addWorker } from './commands/worker.js';
 import { EXIT, reportError } from './failure.js';
 import { type Finish, type Io, processIo } from './io.js';
 
@@ -53,6 +54,7 @@ function buildProgram(io: Io, finish: Finish): Command {
   addBatch(program, io, finish);
   addExplain(program, io, finish);
   addServe(program, io, finish);
+  addWorker(program, io, finish);
   addInfo(program, io, finish);
   addVerify(program, io, finish);
   addModels(program, io, finish);

@@ -6,6 +6,7 @@ import { Journal } from '../batch/journal.js';
 import { type BatchEntry, BatchRunner, type ItemOutcome, itemsOf, recordedSeeds } from '../batch/runner.js';
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore } from '../context/options.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
 import { formatOfExtension } from '../image/formats.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
@@ -66,7 +67,7 @@ async function readPlaces({ values }: Flags, io: Io) {
 async function tell(batch: Batch, outcome: ItemOutcome, progress: BatchProgress | undefined): Promise<void> {
   const { io, flags, output, file } = batch;
   const { line, state, error, files } = outcome;
-  progress?.ended(line.workload, state === 'done');
+  progress?.ended(outcome.number, line.workload, state === 'done');
   if (error !== undefined || flags.values.json === true || state === 'done') progress?.pause();
   if (error !== undefined) await writeAll(io.stderr, `error: ${placeOf(file, line.line)}: ${error.message}\n`);
   if (flags.values.json === true) await writeAll(io.stdout, json(outcomeDocument(outcome, output)));
@@ -99,7 +100,7 @@ async function make(batch: Batch, executor: BatchExecutor, interrupt: Interrupt)
     onOutcome: async (outcome) => {
       await tell(batch, outcome, progress);
     },
-    onEvent: (_, item, event) => progress?.onEvent(item.line.workload, event),
+    onEvent: (number, item, event) => progress?.onEvent(number, item.line.workload, event),
   });
   try {
     requireBeginning(journal, resume, batch);
@@ -169,6 +170,18 @@ async function dryRun(batch: Batch, executor: BatchExecutor, interrupt: Interrup
   return failed > 0 ? EXIT.failure : EXIT.ok;
 }
 
+/** The fleet that computes, and how many items it is given at once; undefined where this process computes. */
+async function fleetOf({ flags, io, lines }: Batch, extensions: ExtensionRegistry) {
+  const { queue, queueCa, store, audit, dryRun } = flags.values;
+  const isAsked = [queue, queueCa, store, audit].some((value) => value !== undefined);
+  if (!isAsked || dryRun === true) return undefined;
+  // Only who asks for a fleet loads the queue's client.
+  const { useFleet, windowOf } = await import('./use-fleet.js');
+  const fleet = await useFleet(flags, io, extensions, false);
+  const largest = lines.reduce((most, { workload }) => Math.max(most, workload.pixels), 0);
+  return fleet && { ...fleet, window: windowOf(largest, fleet.client.storeId !== null) };
+}
+
 /** @returns the exit code; throws UsageError and FailureError */
 export async function runBatch(file: string, flags: Flags, io: Io): Promise<number> {
   const extensions = await readExtensions('batch', flags, io);
@@ -181,10 +194,11 @@ export async function runBatch(file: string, flags: Flags, io: Io): Promise<numb
     onSearch: flags.values.quiet === true ? undefined : (path) => tellSearch(path, io),
     addon: io.addon,
   });
-  const runner = new ProcessingRunner({ provider, options: new OptionStore(), extensions });
+  const fleet = await fleetOf(batch, extensions);
+  const runner = new ProcessingRunner({ provider, options: new OptionStore(), extensions, remote: fleet?.remote });
   const interrupt = new Interrupt(io);
   try {
-    const executor = new LocalExecutor(runner, readCommandOptions(flags, io));
+    const executor = new LocalExecutor(runner, readCommandOptions(flags, io), fleet?.window);
     return await (flags.values.dryRun === true ? dryRun : make)(batch, executor, interrupt);
   } catch (error) {
     if (interrupt.exitCode === undefined || !interrupt.signal.aborted) throw error;
@@ -192,6 +206,7 @@ export async function runBatch(file: string, flags: Flags, io: Io): Promise<numb
     return interrupt.exitCode;
   } finally {
     interrupt.release();
+    await fleet?.close();
     await provider.dispose();
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { HookCall, HookKind, HookReply } from '../native/hook-types.js';
-import type { Latent, OpProfile, Sampled, SampleRequest, TextInput, VaeImage } from '../native/types.js';
+import type { DecodedImage, Latent, OpProfile, Sampled, SampleRequest, TextInput, VaeImage } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
@@ -24,6 +24,8 @@ export interface GeneratedImage {
   readonly trail: Trail | undefined;
   /** The VAE's result was not finite in the plan's precision, and the picture was decoded again in fp32. */
   readonly retriedInFp32: boolean;
+  /** What it was computed on, where that is another machine than this. */
+  readonly madeOn?: { readonly name: string; readonly precision: string; readonly isa: string } | undefined;
 }
 
 /** Answers these hooks of the sampling loop, which waits for it. */
@@ -49,6 +51,23 @@ export interface ExecuteHooks {
   readonly onLoaded?: (() => void) | undefined;
   /** Gets the engine's profile of every call when given. */
   readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
+}
+
+/** What else a plan's computing elsewhere tells. */
+export interface RemoteHooks extends ExecuteHooks {
+  readonly planSha256: string;
+  /** Another machine has begun. */
+  readonly onStarted: () => void;
+  /** Its pictures as they stand. */
+  readonly onPreviews: (previews: readonly DecodedImage[] | undefined) => void;
+  /** Seconds of a phase there. */
+  readonly addTime: (phase: 'load' | 'encode' | 'sample' | 'decode', seconds: number) => void;
+}
+
+/** Has plans computed elsewhere than on the context's model, whose weights are then never read here. */
+export interface RemoteExecutor {
+  /** As `executePlan`. */
+  execute(plan: GenerationPlan, context: RuntimeContext, hooks: RemoteHooks): AsyncIterable<GeneratedImage[]>;
 }
 
 /** A plan's texts as the sampler takes them. */

@@ -102,3 +102,6 @@ export const UPSCALE_LIMITS = {
   side: { min: 1, max: 16384 },
   visibility: { min: 0, max: 1 },
 } as const;
+
+/** Of `sdgen worker`; the lease in seconds. */
+export const FLEET_DEFAULTS = { concurrency: 1, lease: 30 } as const;

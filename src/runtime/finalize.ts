@@ -8,7 +8,7 @@ import { makeGrid } from '../image/grid.js';
 import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import { encodeRecord, type PictureRecord, planOfPicture } from '../pipeline/picture-record.js';
-import { type GenerationPlan, hashPlan } from '../pipeline/plan.js';
+import { type GenerationPlan, hashPlan, parsePlan } from '../pipeline/plan.js';
 import { tilingToTell } from '../pipeline/tiling.js';
 import { findSampler } from '../sampling/samplers.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
@@ -123,17 +123,25 @@ export function describePicture(
   });
 }
 
+/** The plan with the device that it really ran on; at fp32 that may be any. @throws FailureError E_PLAN */
+function asMadeOn(plan: GenerationPlan, { name, precision }: NonNullable<GeneratedImage['madeOn']>): GenerationPlan {
+  if (name === plan.device.name && precision === plan.device.precision) return plan;
+  return parsePlan({ ...plan, device: { name, precision } });
+}
+
 /** A picture as it is told of and written. */
 export function describeImage(
-  { plan, planSha256, context, extensions }: PreparedRun,
+  { plan: asked, planSha256, context, extensions }: PreparedRun,
   image: GeneratedImage,
 ): DescribedImage {
+  const { madeOn } = image;
+  const plan = madeOn === undefined ? asked : asMadeOn(asked, madeOn);
   const own = planOfPicture(plan, image.index);
   const { trail, pixelSha256, index } = image;
   const record = trail && {
     sdgen: VERSION,
     numerics: NUMERICS_VERSION,
-    isa: context.device.isa,
+    isa: madeOn?.isa ?? context.device.isa,
     run: { planSha256, index },
     planSha256: hashPlan(own),
     plan: own,

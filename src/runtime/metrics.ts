@@ -25,6 +25,11 @@ export class Metrics {
     }
   };
 
+  /** Time that was measured elsewhere. */
+  add = (phase: Phase, seconds: number): void => {
+    this.#seconds[phase] += seconds;
+  };
+
   times(): PhaseTimes {
     return { ...this.#seconds, total: (this.#now() - this.#start) / 1000 };
   }

@@ -7,7 +7,7 @@ import type { ExtensionRegistry } from '../extensions/registry.js';
 import { RunHooks } from '../extensions/run-hooks.js';
 import { previewLatent } from '../image/preview.js';
 import type { DecodedImage, OpProfile } from '../native/types.js';
-import { executePlan, type GeneratedImage } from '../pipeline/execute.js';
+import { type ExecuteHooks, executePlan, type GeneratedImage, type RemoteExecutor } from '../pipeline/execute.js';
 import type { RandomInteger } from '../pipeline/seeds.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
@@ -62,6 +62,8 @@ export interface RunnerParts {
   readonly random?: RandomInteger | undefined;
   /** Whose hooks every run calls. */
   readonly extensions?: ExtensionRegistry | undefined;
+  /** Who computes the plans, where this process does not. */
+  readonly remote?: RemoteExecutor | undefined;
   /** Bytes that can still be used. */
   readonly availableMemory?: (() => Promise<number | undefined>) | undefined;
   /** A clock in milliseconds. */
@@ -182,6 +184,7 @@ export class ProcessingRunner {
     const seeds = plan.batches.flat();
     if (settings.sink !== undefined) requireFiles(prepared);
     await settings.sink?.check({ seeds, grid: output.grid, format: output.format });
+    if (this.#parts.remote !== undefined) return; // whoever computes it looks to its own memory
     const { model } = prepared.context;
     // Another run may have loaded the model since this one was prepared.
     const memory = { ...prepared.memory, loadedBytes: model.loaded ? prepared.estimate.weightBytes : 0 };
@@ -193,22 +196,28 @@ export class ProcessingRunner {
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {
     const { state, metrics, profile, settings, hooks } = run;
     state.enter('execute');
-    this.#tell(run, { type: 'stage', stage: 'execute', state: state.view() });
     const images: GeneratedImage[] = [];
-    const batches = executePlan(prepared.plan, prepared.context, {
+    const onStarted = (): void => this.#tell(run, { type: 'stage', stage: 'execute', state: state.view() });
+    const step = (previews: readonly DecodedImage[] | undefined): void =>
+      this.#tell(run, { type: 'step', previews, state: state.view() });
+    const shared: ExecuteHooks = {
       time: metrics.time,
       onProgress: (type, share = 1) =>
         this.#tell(run, type === 'load' ? { type, share, state: state.view() } : { type, state: state.view() }),
-      onStep: (latent) => {
-        const previews = latent === undefined ? undefined : previewLatent(latent);
-        this.#tell(run, { type: 'step', previews, state: state.view() });
-      },
+      onStep: (latent) => step(latent === undefined ? undefined : previewLatent(latent)),
       previewEvery: settings.previewEvery ?? 0,
       trail: prepared.output.trail,
       latents: (batch, steps) => hooks.latents(batch, steps),
       onLoaded: () => hooks.modelLoaded(prepared.context.model),
       onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
-    });
+    };
+    const { plan, planSha256, context } = prepared;
+    const { remote } = this.#parts;
+    if (remote === undefined) onStarted();
+    const batches =
+      remote === undefined
+        ? executePlan(plan, context, shared)
+        : remote.execute(plan, context, { ...shared, planSha256, onStarted, onPreviews: step, addTime: metrics.add });
     for await (const batch of batches) {
       images.push(...batch);
       for (const image of batch) {

@@ -11,8 +11,8 @@ afterAll(() => {
 
 const CONFIG = join(ROOT, '.dependency-cruiser.cjs');
 const FOLDERS = [
-  ...['cli', 'server', 'batch', 'runtime', 'extensions', 'pipeline', 'prompt', 'sampling', 'checkpoints', 'image'],
-  ...['context', 'request', 'native'],
+  ...['cli', 'server', 'batch', 'fleet', 'runtime', 'extensions', 'pipeline', 'prompt', 'sampling', 'checkpoints'],
+  ...['image', 'context', 'request', 'native'],
 ];
 
 /** Runs the import gate over a project made of these files. */

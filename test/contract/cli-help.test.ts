@@ -12,6 +12,7 @@ const COMMANDS = [
   ['batch'],
   ['explain'],
   ['serve'],
+  ['worker'],
   ['info'],
   ['plan'],
   ['verify'],

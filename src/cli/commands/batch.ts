@@ -16,6 +16,7 @@ import {
   variationFlags,
 } from '../options.js';
 import { machineFlags, pictureFlags } from '../picture-flags.js';
+import { queueFlags } from '../queue-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -57,6 +58,8 @@ export function addBatch(program: Command, io: Io, finish: Finish): void {
   for (const option of samplingFlags()) command.addOption(option);
   command.optionsGroup('Model and machine:');
   for (const option of machineFlags()) command.addOption(option);
+  command.optionsGroup('Other machines:');
+  for (const option of queueFlags()) command.addOption(option);
   command.optionsGroup("Model facts (default: the file's metadata, else its family's):");
   for (const option of overrideFlags()) command.addOption(option);
   command
