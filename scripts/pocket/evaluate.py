@@ -38,14 +38,16 @@ def held_out_scenes(sprites: Sprites, size: Size, name: str, count: int) -> list
 
 def from_sdgen(model: Path, scenes: list[Scene], arguments: list[str]) -> torch.Tensor:
     """One picture a prompt, seeds counting up from 1, with the model's own defaults."""
-    pictures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for i, scene in enumerate(scenes):
-            out = Path(folder) / f"{i}.png"
-            subprocess.run(["node", SDGEN, "txt2img", "--model", model, "--prompt", scene.caption, "--seed", str(i + 1), "--output", out, *arguments],
-                           check=True, stdout=subprocess.DEVNULL)
-            pictures.append(torch.from_numpy(read_png(out)).permute(2, 0, 1).float() / 127.5 - 1)
-    return torch.stack(pictures)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lines = [json.dumps({"prompt": scene.caption, "seed": i + 1}) for i, scene in enumerate(scenes)]
+        (folder / "prompts.jsonl").write_text("\n".join(lines))
+        subprocess.run(["node", SDGEN, "batch", folder / "prompts.jsonl", "--literal", "--model", model, "--output", folder / "pictures", *arguments],
+                       check=True, stdout=subprocess.DEVNULL)
+        files = sorted((folder / "pictures").glob("*.png"), key=lambda file: int(file.stem.split("-")[0]))
+        if len(files) != len(scenes):
+            raise SystemExit(f"{len(files)} pictures of {len(scenes)} prompts")
+        return torch.stack([torch.from_numpy(read_png(file)).permute(2, 0, 1).float() / 127.5 - 1 for file in files])
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-import { type CheckpointFile, isReadable, listCheckpoints } from './find.js';
+import { type CheckpointFile, isReadable, listKnownCheckpoints } from './find.js';
 import { type HashOptions, hashCheckpoint } from './hash.js';
 
 /** What is looked for: a content, and the name under which it was known. */
@@ -24,7 +24,7 @@ export async function findByHash(
   folders: readonly string[],
   options: HashOptions = {},
 ): Promise<string | undefined> {
-  const files = (await listCheckpoints(folders)).filter(isReadable);
+  const files = (await listKnownCheckpoints(folders)).filter(isReadable);
   for (const file of byLikelihood(files, wanted.name)) {
     if (file.isFolder) {
       if (file.name === wanted.name) return file.path;

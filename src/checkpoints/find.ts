@@ -2,6 +2,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
 import { FailureError, UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
+import { embeddedModel, isEmbeddedName } from './embedded.js';
 
 /** File types that are checkpoints; only the first can be read. */
 const READABLE = '.safetensors';
@@ -164,16 +165,36 @@ function onlyOne(wanted: string, matches: readonly CheckpointFile[]): Checkpoint
 }
 
 /**
- * The checkpoint that --model means: a path, a file's name or its stem (upper and lower case alike) in a models folder.
+ * Every checkpoint that a name can mean: those below the folders, and the one that the package carries.
+ * @throws FailureError when a folder is there but cannot be read.
+ */
+export async function listKnownCheckpoints(folders: readonly string[], embedded?: string): Promise<CheckpointFile[]> {
+  const found = await listCheckpoints(folders);
+  const own = await embeddedModel(embedded);
+  if (own === undefined) return found;
+  const real = await realpath(own);
+  const paths = await Promise.all(found.map(({ path }) => realpath(path).catch(() => path)));
+  return paths.includes(real) ? found : [...found, await checkpointAt(own)];
+}
+
+/**
+ * The checkpoint that --model means: a path, a file's name or its stem (upper and lower case alike) in a models folder;
+ * where none is asked for, or none elsewhere has its name, the one that the package carries.
  * @param cwd where relative paths start
+ * @param embedded the folder of the package's own model
  * @throws FailureError when there is none, or more than one, and says what to do
  */
 export async function findCheckpoint(
   wanted: string | undefined,
   folders: readonly string[],
   cwd: string,
+  embedded?: string,
 ): Promise<CheckpointFile> {
-  if (wanted === undefined) throw new FailureError('E_MODEL_NOT_FOUND', `no model is given: ${HOW_TO_GET_ONE}`);
+  const own = wanted === undefined || isEmbeddedName(wanted) ? await embeddedModel(embedded) : undefined;
+  if (wanted === undefined) {
+    if (own !== undefined) return checkpointAt(own);
+    throw new FailureError('E_MODEL_NOT_FOUND', `no model is given: ${HOW_TO_GET_ONE}`);
+  }
   if (wanted === '') throw new UsageError('model must be a name or a path; it is empty', 'model');
   if (wanted.includes('\0')) throw new UsageError('model must be a name or a path; a NUL character is in it', 'model');
   if (looksLikePath(wanted)) {
@@ -190,6 +211,7 @@ export async function findCheckpoint(
   const loose = all.filter((file) => file.name.toLowerCase() === lower || basename(file.path).toLowerCase() === lower);
   const match = onlyOne(wanted, exact) ?? onlyOne(wanted, loose);
   if (match !== undefined) return match;
+  if (own !== undefined) return checkpointAt(own);
   const names = [...new Set(all.map((file) => file.name))];
   const hint = didYouMean(wanted, names);
   const known = names.length === 0 ? `; ${HOW_TO_GET_ONE}` : `; \`sdgen models list\` shows the ${names.length} there`;

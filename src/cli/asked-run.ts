@@ -16,6 +16,7 @@ import { compareDevices, flagsBesidePlan, readPlanFile } from './plan-file.js';
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
 import { takeOver } from './take-over.js';
+import { tellUnfamiliar } from './unfamiliar.js';
 
 /** Options that have a flag of their own; those that a request holds too go there. */
 const OPTIONS = Object.keys(optionsSchema.shape).filter((key) => !(key in textToImageSchema.shape));
@@ -115,7 +116,7 @@ export async function readRun(given: Flags, io: Io, extensions?: ExtensionRegist
       commandOptions: readCommandOptions(flags, io),
       overrideOptions: pick(values, OPTIONS),
       naming: flags.nameOf,
-      onEvent: toAll(compareModels(picture, io), tellIgnoredScheduler(flags, io)),
+      onEvent: toAll(compareModels(picture, io), tellIgnoredScheduler(flags, io), tellUnfamiliar(io)),
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listCheckpoints } from '../checkpoints/find.js';
+import { listKnownCheckpoints } from '../checkpoints/find.js';
 import { complete, type Suggestion } from './completion.js';
 import { COMPLETION_SCRIPTS, SHELLS } from './completion-scripts.js';
 import { EXIT } from './failure.js';
@@ -31,7 +31,7 @@ export async function printSuggestions(
 ): Promise<number> {
   const models = async (): Promise<string[]> => {
     try {
-      const files = await listCheckpoints(readCommandOptions(known.flags(), io).modelsDirs);
+      const files = await listKnownCheckpoints(readCommandOptions(known.flags(), io).modelsDirs);
       return files.map(({ name }) => name);
     } catch {
       return [];

@@ -1,4 +1,6 @@
-import { isReadable, listCheckpoints } from '../checkpoints/find.js';
+import { basename, resolve } from 'node:path';
+import { EMBEDDED_MODEL } from '../checkpoints/embedded.js';
+import { isReadable, listKnownCheckpoints } from '../checkpoints/find.js';
 import { cacheFolder, shortHash } from '../checkpoints/hash.js';
 import type { OpenModel } from '../context/runtime-context.js';
 import type { Resolved } from '../native/types.js';
@@ -12,13 +14,19 @@ import { type Io, writeAll } from './io.js';
 import { formatTable } from './report.js';
 import { readCommandOptions } from './settings.js';
 
+const ABOUT_EMBEDDED = `
+${basename(EMBEDDED_MODEL)} comes with sdgen and is what --model means when it is not given: a small model of our own that draws the things
+it was trained on, for a first picture without a download. For any other picture put a Stable Diffusion 1.x or 2.x
+checkpoint (.safetensors, or a folder of diffusers) into ./models and name it with --model.
+`;
+
 /** Names of tensors shown before the rest is only counted. */
 const SHOWN_NAMES = 10;
 
 /** @returns the exit code */
 export async function listModels(flags: Flags, io: Io): Promise<number> {
   const { modelsDirs } = readCommandOptions(flags, io);
-  const files = await listCheckpoints(modelsDirs);
+  const files = await listKnownCheckpoints(modelsDirs);
   if (flags.values.json === true) {
     const models = files.map(({ name, path, isFolder, bytes, modified }) => ({
       name,
@@ -40,6 +48,7 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
     isReadable(file) ? file.path : `${file.path} (cannot be read: convert it to .safetensors)`,
   ]);
   await writeAll(io.stdout, `${formatTable([['name', 'size', 'path'], ...rows], [1])}\n`);
+  if (files.some(({ path }) => resolve(path) === resolve(EMBEDDED_MODEL))) await writeAll(io.stderr, ABOUT_EMBEDDED);
   return EXIT.ok;
 }
 

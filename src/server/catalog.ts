@@ -1,5 +1,5 @@
 import { basename, relative } from 'node:path';
-import { type CheckpointFile, isReadable, listCheckpoints } from '../checkpoints/find.js';
+import { type CheckpointFile, isReadable, listKnownCheckpoints } from '../checkpoints/find.js';
 import { knownHash, shortHash } from '../checkpoints/hash.js';
 
 /** A checkpoint as the webui lists it. */
@@ -31,7 +31,7 @@ export class Catalog {
   }
 
   async entries(): Promise<CatalogEntry[]> {
-    const files = (await listCheckpoints(this.#folders)).filter(isReadable);
+    const files = (await listKnownCheckpoints(this.#folders)).filter(isReadable);
     return Promise.all(files.map((file) => this.#entry(file)));
   }
 

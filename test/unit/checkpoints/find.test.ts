@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { modelDefaults } from '../../../src/checkpoints/defaults.js';
-import { findCheckpoint, listCheckpoints } from '../../../src/checkpoints/find.js';
+import { findCheckpoint, listCheckpoints, listKnownCheckpoints } from '../../../src/checkpoints/find.js';
 import { FailureError, UsageError } from '../../../src/request/errors.js';
 
 let root: string;
@@ -23,6 +23,7 @@ const find = (wanted: string | undefined, ...folders: string[]) =>
     wanted,
     folders.map((folder) => join(root, folder)),
     root,
+    join(root, 'package/pocket'),
   );
 
 describe('listCheckpoints', () => {
@@ -90,6 +91,29 @@ describe('findCheckpoint', () => {
     await expect(find('')).rejects.toThrow(UsageError);
     await expect(find('a\0b')).rejects.toThrow(UsageError);
     await expect(find('x', 'm')).rejects.toThrow(FailureError);
+  });
+});
+
+describe('the model that the package carries', () => {
+  const own = () => join(root, 'package/pocket');
+
+  it('is what no name means, and its own name where nothing else has it', async () => {
+    await put('package/pocket/model_index.json');
+    expect(await find(undefined)).toMatchObject({ name: 'pocket', path: own(), isFolder: true });
+    expect((await find('Pocket', 'm')).path).toBe(own());
+    const other = await put('m/pocket.safetensors');
+    expect((await find('pocket', 'm')).path).toBe(other);
+    expect((await find(undefined, 'm')).path).toBe(own());
+  });
+
+  it('is listed once', async () => {
+    expect(await listKnownCheckpoints([join(root, 'package')], own())).toEqual([]);
+    await put('package/pocket/model_index.json');
+    const one = await put('m/a.safetensors');
+    const paths = async (folder: string) =>
+      (await listKnownCheckpoints([join(root, folder)], own())).map(({ path }) => path);
+    expect(await paths('m')).toEqual([one, own()]);
+    expect(await paths('package')).toEqual([own()]);
   });
 });
 
