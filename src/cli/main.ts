@@ -7,6 +7,7 @@ import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
 import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
+import { addFleet } from './commands/fleet.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addServe } from './commands/serve.js';
@@ -55,6 +56,7 @@ function buildProgram(io: Io, finish: Finish): Command {
   addExplain(program, io, finish);
   addServe(program, io, finish);
   addWorker(program, io, finish);
+  addFleet(program, io, finish);
   addInfo(program, io, finish);
   addVerify(program, io, finish);
   addModels(program, io, finish);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore } from '../context/options.js';
 import type { CommandOptions } from '../context/runtime-context.js';
+import type { ExtensionRegistry } from '../extensions/registry.js';
 import { parseWith } from '../request/describe.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import { type ServeOptions, serveSchema } from '../request/serve.js';
@@ -91,6 +92,16 @@ async function listen(parts: AppParts, { host, port }: ServeOptions): Promise<Li
   }
 }
 
+/** The fleet that computes for the server; undefined where it computes itself. */
+async function fleetOf(flags: Flags, io: Io, extensions: ExtensionRegistry, { fakeInference }: ServeOptions) {
+  const { queue, queueCa, store, audit } = flags.values;
+  if ([queue, queueCa, store, audit].every((value) => value === undefined)) return undefined;
+  if (fakeInference) throw new UsageError('--fake-inference computes nothing: leave out --queue', 'queue');
+  const [{ useFleet }, { readFleet }] = await Promise.all([import('./use-fleet.js'), import('../fleet/status.js')]);
+  const fleet = await useFleet(flags, io, extensions, true);
+  return fleet && { ...fleet, status: () => readFleet(fleet.access.redis) };
+}
+
 /** Serves until SIGINT or SIGTERM. @returns the exit code; throws UsageError and FailureError */
 export async function runServe(flags: Flags, io: Io): Promise<number> {
   const { values } = flags;
@@ -99,7 +110,11 @@ export async function runServe(flags: Flags, io: Io): Promise<number> {
   const isOpenToAll = !['127.0.0.1', '::1', 'localhost'].includes(options.host) && options.apiAuth === undefined;
   const extensions = await readExtensions('serve', flags, io);
   const parts = readParts(options, commandOptions, values.quiet === true, io);
-  const server = await listen({ ...parts, extensions }, options);
+  const fleet = await fleetOf(flags, io, extensions, options);
+  const server = await listen({ ...parts, extensions, fleet }, options).catch(async (error: unknown) => {
+    await fleet?.close();
+    throw error;
+  });
   if (isOpenToAll) warn(io, `everybody who reaches ${server.url} may use it: --api-auth user:password says who may`);
   if (options.fakeInference) warn(io, '--fake-inference: the answers hold plain colours, not pictures of a model');
   let onSignal: () => void = () => undefined;
@@ -121,6 +136,7 @@ export async function runServe(flags: Flags, io: Io): Promise<number> {
   } finally {
     io.signals.off('SIGINT', onSignal);
     io.signals.off('SIGTERM', onSignal);
+    await fleet?.close();
   }
   return EXIT.ok;
 }

@@ -151,6 +151,7 @@ export class FleetWorker {
     this.#rest = this.#pause(time).then(() => {
       this.#rest = undefined;
     });
+    void this.#beat(); // what troubles it is told at once
   }
 
   async #take(): Promise<Taken | undefined> {

@@ -2,6 +2,9 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { OptionStore } from '../context/options.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
+import { addFleetMetrics } from '../fleet/metrics.js';
+import type { FleetStatus } from '../fleet/status.js';
+import type { RemoteExecutor } from '../pipeline/execute.js';
 import type { ModelProvider } from '../runtime/model-provider.js';
 import { ProcessingRunner } from '../runtime/processing-runner.js';
 import { ExecutionQueue } from '../runtime/queue.js';
@@ -32,6 +35,8 @@ export interface AppParts {
   readonly provider: ModelProvider;
   readonly options: OptionStore;
   readonly models: Models;
+  /** Who computes, where this process does not. */
+  readonly fleet?: { readonly remote: RemoteExecutor; readonly status: () => Promise<FleetStatus> } | undefined;
   /** Whose hooks take part in every run. */
   readonly extensions?: ExtensionRegistry | undefined;
   /** Options of the webui that flags decide: the checkpoint. */
@@ -92,15 +97,19 @@ export async function createApp(parts: AppParts): Promise<App> {
     requestIdHeader: 'x-request-id',
     forceCloseConnections: 'idle',
   }).withTypeProvider<ZodTypeProvider>();
-  const queue = new ExecutionQueue({ limit: settings.limits.queue });
+  const limit = settings.limits.queue;
+  const { fleet } = parts;
+  // With a fleet the turns are given there.
+  const queue = new ExecutionQueue({ limit, concurrency: fleet === undefined ? 1 : limit });
   const metrics = new ServerMetrics(() => queue.size);
+  if (fleet !== undefined) addFleetMetrics(metrics.registry, fleet.status);
   const services: Services = {
     settings,
     provider,
     models,
     queue,
     metrics,
-    runner: new ProcessingRunner({ provider, options, extensions: parts.extensions }),
+    runner: new ProcessingRunner({ provider, options, extensions: parts.extensions, remote: fleet?.remote }),
     options: new WebuiOptions(options, parts.initialOptions),
     jobs: new JobStore(queue, (job) => metrics.jobEnded(job)),
     extensions: parts.extensions,

@@ -6,7 +6,7 @@ export interface Listening {
   readonly url: string;
   readonly app: App;
   /**
-   * Takes no new work, cancels what waits, lets what computes finish within `graceSeconds` (then it is cancelled too),
+   * Takes no new work, cancels what waits, lets what computes (here or in a fleet) finish within `graceSeconds` (then it is cancelled too),
    * answers, and closes. Called again, it does not wait any longer.
    */
   close(graceSeconds: number): Promise<void>;
@@ -36,7 +36,7 @@ class Closing {
     services.isOpen = false;
     const [next] = services.jobs.open;
     const last = services.jobs.active ?? next;
-    for (const job of services.jobs.open) if (job !== last) job.cancel();
+    for (const job of services.jobs.open) if (job !== last && job.state !== 'running') job.cancel();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
       this.#hurry = resolve;

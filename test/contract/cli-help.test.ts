@@ -13,6 +13,7 @@ const COMMANDS = [
   ['explain'],
   ['serve'],
   ['worker'],
+  ['fleet'],
   ['info'],
   ['plan'],
   ['verify'],

@@ -47,6 +47,8 @@ export interface FakeBehaviour {
   readonly retries?: boolean;
   /** Called after every step, before the next. */
   readonly onStep?: (step: number) => void;
+  /** Called with what a run came to: may wait, throw, or change it. */
+  readonly onSampled?: (request: SampleRequest, latent: Latent) => Promise<void> | void;
 }
 
 const WEIGHTS = 1000;
@@ -253,6 +255,7 @@ class FakeModel implements NativeModel {
         for (let k = 0; k < size; k += 1) data[i * size + k] = (mix([common, ...seeds, k]) % 2048) / 1024 - 1;
       }
       const latent = { data, batch: request.seeds.length, channels: 4, height, width };
+      await this.behaviour.onSampled?.(request, latent);
       const trail = request.trail === true ? { trail: fakeTrail(latent, steps) } : {};
       return { latent, profile: profileRow('unet', request.profile), ...trail };
     });

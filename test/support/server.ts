@@ -8,6 +8,7 @@ import type { NativeAddon } from '../../src/native/types.js';
 import { SERVER_DEFAULTS } from '../../src/request/limits.js';
 import { FakeModelProvider } from '../../src/runtime/fake-provider.js';
 import { CachedModelProvider, type ProviderOptions } from '../../src/runtime/model-provider.js';
+import type { AppParts } from '../../src/server/app.js';
 import { Catalog } from '../../src/server/catalog.js';
 import { FAKE_MODELS } from '../../src/server/fake-models.js';
 import { type Listening, startServer } from '../../src/server/serve.js';
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly addon?: NativeAddon;
   readonly provider?: ProviderOptions;
   readonly fake?: boolean;
+  /** Who computes instead. */
+  readonly fleet?: AppParts['fleet'];
 }
 
 export interface Reply {
@@ -78,7 +81,7 @@ export class TestServer {
         ? new FakeModelProvider()
         : new CachedModelProvider({ cacheFolder, ...engine, ...options.provider });
     const catalog = options.fake === true ? FAKE_MODELS : new Catalog([models], cacheFolder);
-    const parts = { settings, provider, options: new OptionStore(), models: catalog };
+    const parts = { settings, provider, options: new OptionStore(), models: catalog, fleet: options.fleet };
     return new TestServer(folder, await startServer(parts, '127.0.0.1', 0));
   }
 

@@ -12,6 +12,7 @@ import {
   switchFlag,
   textFlag,
 } from '../options.js';
+import { queueFlags } from '../queue-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -40,6 +41,9 @@ export function addServe(program: Command, io: Io, finish: Finish): void {
     )
     .addOption(textFlag('--output-dir <folder>', 'where save_images writes', SERVER_DEFAULTS.outputDir))
     .addOption(switchFlag('--fake-inference', 'plain colours instead of pictures, to test clients with'))
+    .optionsGroup('Other machines:');
+  for (const option of queueFlags()) command.addOption(option);
+  command
     .optionsGroup('Limits:')
     .addOption(numberFlag('--max-pixels <n>', 'of one picture', maxPixels))
     .addOption(numberFlag('--max-steps <n>', 'of one request', maxSteps))
