@@ -10,9 +10,8 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {{ rule: string, pattern: RegExp, message: (match: RegExpExecArray) => string }} Pattern */
 
 const MAX_LINES = 400;
-// Includes may point only to a folder further right, or stay in their own. Executables stand left of everything but the addon.
-const LAYERS = ['addon', 'bench', 'engine', 'sampling', 'models', 'backends', 'weights', 'graph', 'base'];
-const EXECUTABLES = ['tools'];
+// Includes may point only to a folder further right, or stay in their own.
+const LAYERS = ['addon', 'tools', 'bench', 'engine', 'sampling', 'models', 'backends', 'weights', 'graph', 'base'];
 
 const LIBM_STEMS = [
   'exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|powr|pow10|sin|cos|tan|sincos|sinpi|cospi|sincospi',
@@ -50,7 +49,7 @@ const CODE_PATTERNS = [
   },
 ];
 
-/** @type {Pattern[]} As above, but allowed in executables. */
+/** @type {Pattern[]} As above. */
 const ENDING_PATTERNS = [
   {
     rule: 'ending',
@@ -124,14 +123,12 @@ function search(path, text, patterns) {
  */
 function includeFault(layer, target) {
   const [folder = ''] = target.split('/');
-  if (!LAYERS.includes(folder) && !EXECUTABLES.includes(folder)) {
+  if (!LAYERS.includes(folder)) {
     return `"${target}" is not written from native/ (as in "base/error.h")`;
   }
   if (folder === layer) return undefined;
   if (layer === 'models' && folder === 'backends') return `models never include a backend ("${target}")`;
-  const allowed = EXECUTABLES.includes(layer)
-    ? LAYERS.slice(LAYERS.indexOf('engine'))
-    : LAYERS.slice(LAYERS.indexOf(layer) + 1);
+  const allowed = LAYERS.slice(LAYERS.indexOf(layer) + 1);
   return allowed.includes(folder)
     ? undefined
     : `${layer}/ may not include "${target}": includes point ${LAYERS.join(' -> ')}`;
@@ -155,7 +152,7 @@ function lintIncludes(path, layer, text) {
       const why = '<random> distributions differ between standard libraries: use base/noise.h';
       faults.push({ path, line: index + 1, rule: 'random', message: why });
     }
-    if ((system === 'cassert' || system === 'assert.h') && !EXECUTABLES.includes(layer)) {
+    if (system === 'cassert' || system === 'assert.h') {
       faults.push({
         path,
         line: index + 1,
@@ -173,14 +170,14 @@ function lintIncludes(path, layer, text) {
  */
 function lintNativeFile({ path, text }) {
   const [, layer = ''] = path.split('/');
-  if (!LAYERS.includes(layer) && !EXECUTABLES.includes(layer)) {
+  if (!LAYERS.includes(layer)) {
     return [{ path, line: 1, rule: 'layers', message: `native/${layer} is not a layer: ${LAYERS.join(' -> ')}` }];
   }
   const uncommented = blankCode(text, false);
   const code = blankCode(text, true);
   const faults = [
     ...search(path, code, CODE_PATTERNS),
-    ...(EXECUTABLES.includes(layer) ? [] : search(path, code, ENDING_PATTERNS)),
+    ...search(path, code, ENDING_PATTERNS),
     ...search(path, uncommented, FLAG_PATTERNS),
     ...lintIncludes(path, layer, uncommented),
   ];

@@ -14,6 +14,8 @@
 namespace sdgen::addon {
 
 inline constexpr double kAny = std::numeric_limits<double>::max();
+inline constexpr int64_t kLargestSide = 1 << 20;  // of a latent; products of sides, batch and channels fit in int64
+inline constexpr uint32_t kLargestBatch = 4096;
 
 /// A JavaScript value and the name it has in errors.
 class Argument {

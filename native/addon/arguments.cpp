@@ -11,8 +11,6 @@ namespace sdgen::addon {
 
 namespace {
 
-constexpr int64_t kLargestSide = 1 << 20;  // of a latent; products of sides, batch and channels fit in int64
-constexpr uint32_t kLargestBatch = 4096;
 constexpr int64_t kMostTokens = 1 << 16;
 constexpr uint32_t kMostPrompts = 1 << 16;  // texts, parts, stages, evaluations
 constexpr std::array kUniPcVariants{"bh1", "bh2"};
@@ -95,6 +93,8 @@ std::optional<StartLatent> read_start_latent(const Argument& start, const ModelD
   return read;
 }
 
+}  // namespace
+
 SamplerOptions read_sampler_options(const Argument& options) {
   SamplerOptions read;
   read.eta = options["eta"].number(0);
@@ -108,16 +108,16 @@ SamplerOptions read_sampler_options(const Argument& options) {
   return read;
 }
 
-}  // namespace
-
 OpenOptions read_open_options(Napi::Value value) {
-  constexpr std::array devices{"reference", "cpu", "cuda"}, precisions{"fp32", "bf16", "fp16"};
-  const Argument options(value, "");
+  return read_open_options(Argument(value, ""));
+}
+
+OpenOptions read_open_options(const Argument& options) {
   OpenOptions read;
   read.path = options["path"].text();
   if (const Argument vae = options["vae"]; vae.given()) read.vae = vae.text();
-  read.device = devices[options["device"].one_of(devices)];
-  read.precision = precisions[options["precision"].one_of(precisions)];
+  read.device = kDevices[options["device"].one_of(kDevices)];
+  read.precision = kPrecisions[options["precision"].one_of(kPrecisions)];
   read.threads = static_cast<int>(options["threads"].integer(0, 1024));
   const Argument overrides = options["overrides"];
   if (overrides.given()) read.overrides = read_overrides(overrides);
@@ -240,37 +240,6 @@ ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& mod
   const Argument request(value, "");
   return {read_latent(request["latent"], model), request["width"].integer(1, kLargestSide), request["height"].integer(1, kLargestSide),
           static_cast<LatentResize>(request["mode"].one_of(kLatentResizes))};
-}
-
-bench::Options read_bench_options(Napi::Value value) {
-  const Argument options(value, "");
-  bench::Options read;
-  const auto list = [&](const char* field) {
-    std::vector<std::string> items;
-    if (options[field].given()) {
-      for (const Argument& item : options[field].elements(16)) items.push_back(item.text());
-    }
-    return items;
-  };
-  read.arch = options["arch"].text();
-  if (options["model"].given()) read.model = options["model"].text();
-  read.parts = list("parts");
-  read.precisions = list("precisions");
-  read.width = options["width"].integer(8, 8 * kLargestSide);
-  read.height = options["height"].integer(8, 8 * kLargestSide);
-  read.batch = options["batch"].integer(1, kLargestBatch);
-  read.device = options["device"].text();
-  read.threads = static_cast<int>(options["threads"].integer(0, 1024));
-  read.repeat = static_cast<int>(options["repeat"].integer(1, 1000));
-  read.op_shapes = options["opShapes"].boolean();
-  return read;
-}
-
-ProbeOptions read_probe_options(Napi::Value value) {
-  constexpr std::array<const char*, 2> kPrecisions{"fp32", "bf16"};
-  const Argument options(value, "");
-  const size_t precision = options["precision"].one_of(kPrecisions);
-  return {kPrecisions.at(precision), static_cast<int>(options["threads"].integer(0, 1024)), options["seconds"].number(0, 60)};
 }
 
 bool read_switch(Napi::Value request, const char* name) {

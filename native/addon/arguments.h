@@ -4,7 +4,6 @@
 #include <array>
 
 #include "addon/errors.h"
-#include "bench/bench.h"
 #include "engine/resize_run.h"
 
 namespace sdgen::addon {
@@ -16,9 +15,14 @@ constexpr std::array<const char*, 6> kOrigins{"flag", "metadata", "config", "wei
 constexpr std::array<const char*, 4> kHooks{"extra_noise", "cfg_denoiser", "cfg_denoised", "after_cfg"};
 constexpr std::array<const char*, 6> kLatentResizes{"bilinear", "bilinear-antialiased", "bicubic",
                                                     "bicubic-antialiased", "nearest", "nearest-exact"};
+constexpr std::array<const char*, 3> kDevices{"reference", "cpu", "cuda"};
+constexpr std::array<const char*, 3> kPrecisions{"fp32", "bf16", "fp16"};
 constexpr std::array<const char*, 3> kTokenizers{"clip", "open_clip", "folder"};
 
+class Argument;
 OpenOptions read_open_options(Napi::Value value);
+OpenOptions read_open_options(const Argument& options);
+SamplerOptions read_sampler_options(const Argument& options);
 EstimateRequest read_estimate_request(Napi::Value value);
 TextRequest read_text_request(Napi::Value value, const ModelDescription& model);
 SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model);
@@ -26,13 +30,6 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
 std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription& model);
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model);
 ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model);
-bench::Options read_bench_options(Napi::Value value);
-struct ProbeOptions {
-  std::string precision;
-  int threads;
-  double seconds;
-};
-ProbeOptions read_probe_options(Napi::Value value);
 /// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.
 void read_hook_reply(Napi::Value reply, HookCall& call);
 /// An optional switch of a request: `profile`, `trail`.

@@ -1,8 +1,8 @@
 #include "addon/module.h"
 
-#include "addon/bench_call.h"
 #include "addon/model_object.h"
 #include "addon/results.h"
+#include "addon/tool_calls.h"
 
 namespace sdgen::addon {
 
@@ -132,6 +132,8 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     }, "capabilities"));
     exports.Set("bench", Napi::Function::New(env, start_bench, "bench"));
     exports.Set("probePeak", Napi::Function::New(env, start_probe, "probePeak"));
+    exports.Set("debugEval", Napi::Function::New(env, start_eval, "debugEval"));
+    exports.Set("debugCompare", Napi::Function::New(env, start_compare, "debugCompare"));
     exports.Set("openModel", Napi::Function::New(env, ModelObject::open, "openModel"));
     return exports;
   });

@@ -2,6 +2,7 @@
 // What a device must do: hold memory, pack weights once, run programs, and the samplers' vector ops.
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -65,10 +66,22 @@ struct OpTimes {
   std::vector<Row> rows = std::vector<Row>(std::variant_size_v<Op>);
 };
 
+/// A node that has just run, and where its output lies: binding.value is node.output, in the value's own storage.
+struct NodeDone {
+  const Program& program;
+  const Node& node;
+  Binding output;
+};
+
 struct RunOptions {
   const std::atomic<bool>* cancel = nullptr;  // read between ops; kCancelled
   OpTimes* times = nullptr;
+  /// Called after every node, for which a backend then waits. It may read the output and replace it.
+  std::function<void(const NodeDone&)> after_node = {};
 };
+
+/// Where a value of a program lies: in the arena, or where it is bound. Throws kInternal where it is neither.
+Binding place_of(const Program& program, ValueId id, Buffer& arena, std::span<const Binding> bindings);
 
 class Backend {
  public:

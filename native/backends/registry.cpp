@@ -62,6 +62,13 @@ std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOp
 
 void check_device(const std::string& device, const std::string& precision) { checked_device(device, precision); }
 
+Binding place_of(const Program& program, ValueId id, Buffer& arena, std::span<const Binding> bindings) {
+  if (program.value(id).offset >= 0) return {id, &arena, program.value(id).offset};
+  const auto bound = std::find_if(bindings.begin(), bindings.end(), [&](const Binding& b) { return b.value == id; });
+  if (bound != bindings.end()) return *bound;
+  throw Error(ErrorCode::kInternal, "value '" + program.value(id).name + "' of " + program.part + " is not bound");
+}
+
 std::vector<BackendInfo> backend_infos() {
   std::vector<BackendInfo> infos;
   for (const Device& device : kDevices) infos.push_back(device.info());

@@ -233,6 +233,8 @@ struct TrailPoint {
   std::vector<uint64_t> hashes;
 };
 
+struct NodeDone;  // backends/backend.h
+
 /// Per call: a cancel flag read at least once an evaluation, whether to time every op, and who answers hooks.
 struct RunControl {
   const std::atomic<bool>* cancel = nullptr;
@@ -240,6 +242,8 @@ struct RunControl {
   std::vector<TrailPoint>* trail = nullptr;   // filled by sample() when given: the start, then each step that is reported
   /// Returns when the call has been answered; throws kCancelled.
   std::function<void(const std::shared_ptr<HookCall>&)> ask = {};
+  /// Called after every node of a program, where it is given: see RunOptions.
+  std::function<void(const NodeDone&)> after_node = {};
 };
 
 class Engine {

@@ -114,7 +114,7 @@ void ModelRunner::run(LoadedProgram& program, const RunControl& control) {
   for (LoadedProgram::Part& part : program.parts_) {
     if (!part.stage.steady.empty() && !part.stale) continue;
     OpTimes times;
-    RunOptions options{control.cancel, control.profile != nullptr ? &times : nullptr};
+    RunOptions options{control.cancel, control.profile != nullptr ? &times : nullptr, control.after_node};
     backend_->run(*part.executable, *arena_, part.bindings, options);
     part.stale = false;
     if (control.profile != nullptr) add_profile(*control.profile, part.stage.program.part, times, part.stage.program);

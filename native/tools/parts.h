@@ -1,10 +1,11 @@
 #pragma once
+// One part of a model, evaluated on tensors of a file: the fixtures' names and layout in, and out.
 #include <map>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
-#include "weights/store.h"
+#include "engine/model_runner.h"
 
 namespace sdgen::tools {
 
@@ -15,7 +16,27 @@ struct EvalOptions {
   SamplerOptions sampler_options;
   bool start_with_signal = false;
   bool inner = false;  // write named inner activations too
+  const std::atomic<bool>* cancel = nullptr;
 };
+
+/// Evaluates options.part on the tensors of options.inputs and writes options.output. Throws kInvalidArgument for a part
+/// or an input that there is none of.
+void run_eval(const EvalOptions& options);
+
+struct OpenModel {
+  ModelConfig config;
+  ModelRunner runner;
+};
+OpenModel open_model(const OpenOptions& options);
+
+/// A program and what is to be uploaded to it, by name.
+struct PartRun {
+  Program program;
+  std::map<std::string, std::vector<unsigned char>> uploads;
+};
+/// The evaluation of a part that tests begin with: all of text.ids, of vae.z or of vae.image, unet.x at t = 500.
+PartRun first_run(const OpenModel& model, const std::string& part, const WeightStore& inputs);
+void upload(LoadedProgram& program, const PartRun& run);
 
 /// Evaluate one part on the tensors of `inputs`; results in the fixtures' names and layout.
 std::vector<NamedTensor> eval_text(const EvalOptions& options, const WeightStore& inputs);

@@ -5,6 +5,7 @@ import { addBatch } from './commands/batch.js';
 import { addBench } from './commands/bench.js';
 import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
+import { addDebug } from './commands/debug.js';
 import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addFleet } from './commands/fleet.js';
@@ -62,6 +63,7 @@ function buildProgram(io: Io, finish: Finish): Command {
   addModels(program, io, finish);
   addDoctor(program, io, finish);
   addBench(program, io, finish);
+  addDebug(program, io, finish);
   addConfig(program, io, finish);
   addCompletion(program, io, finish);
   return program;

@@ -4,21 +4,28 @@
  */
 
 import type { BenchOptions, BenchReport, ProbeOptions } from './bench-types.js';
+import type { CompareOptions, Comparison, EvalOptions } from './debug-types.js';
 import type { Estimate, EstimateRequest, Tiling } from './estimate-types.js';
 import type { HookCall, HookKind, HookReply } from './hook-types.js';
 import type { Latent } from './latent.js';
+import type { DeviceName, OpenOptions, Precision, PredictionType, SamplerOptions } from './open-types.js';
 import type { ResizeLatentRequest } from './resize-types.js';
 import type { StartInput } from './start-types.js';
 
 export type { Estimate, EstimateRequest, PartEstimate, Tiling } from './estimate-types.js';
 export type { Latent } from './latent.js';
+export type {
+  DeviceName,
+  ModelOverrides,
+  OpenOptions,
+  Precision,
+  PredictionType,
+  SamplerOptions,
+} from './open-types.js';
 export type { LatentResize, ResizeLatentRequest } from './resize-types.js';
 export { LATENT_RESIZES } from './resize-types.js';
 export type { StartInput } from './start-types.js';
 
-export type DeviceName = 'reference' | 'cpu' | 'cuda';
-export type Precision = 'fp32' | 'bf16' | 'fp16';
-export type PredictionType = 'epsilon' | 'v_prediction';
 /** `philox` is the webui's GPU/NV stream, `torch-cpu` is torch's CPU generator. */
 export type NoiseSource = 'philox' | 'torch-cpu';
 
@@ -51,14 +58,6 @@ export interface Resolved<T> {
    * family's default.
    */
   readonly origin: 'flag' | 'metadata' | 'config' | 'weights' | 'probe' | 'default';
-}
-
-export interface ModelOverrides {
-  readonly predictionType?: PredictionType;
-  readonly textHeads?: number;
-  readonly unetHeads?: number;
-  readonly scaleFactor?: number;
-  readonly zeroTerminalSnr?: boolean;
 }
 
 export interface ModelDescription {
@@ -122,18 +121,6 @@ export interface ModelDescription {
   readonly renamed: Readonly<Record<string, string>>;
 }
 
-export interface OpenOptions {
-  /** Of a .safetensors file, or of a folder of diffusers. */
-  readonly path: string;
-  /** Of a file or folder whose VAE takes the place of the model's own. */
-  readonly vae?: string;
-  readonly device: DeviceName;
-  readonly precision: Precision;
-  /** 0 = one per physical core. */
-  readonly threads: number;
-  readonly overrides?: ModelOverrides;
-}
-
 export interface Chunk {
   /** Token ids with BOS, EOS and fill: one full window of the text tower (77). */
   readonly tokens: Int32Array;
@@ -164,18 +151,6 @@ export interface Conditioning {
   readonly width: number;
   /** Where the UNet takes it, and needed there: the first window's features at its end token. */
   readonly pooled?: Float32Array;
-}
-
-export interface SamplerOptions {
-  readonly eta: number;
-  readonly sChurn: number;
-  readonly sTmin: number;
-  /** Infinity is written as Number.MAX_VALUE in a plan, which is JSON. */
-  readonly sTmax: number;
-  readonly sNoise: number;
-  /** Of UniPC: its B(h), h or e^h - 1 (default bh1), and its order, 1 to 3 (default 3). */
-  readonly unipcVariant?: 'bh1' | 'bh2';
-  readonly unipcOrder?: number;
 }
 
 /** Holds from the model call after the stage before it up to and with call `until`, counted from 0. */
@@ -349,6 +324,9 @@ export interface NativeAddon {
   bench(options: BenchOptions): NativeJob<BenchReport>;
   /** What the processor multiplies at most, in GFLOP/s; 0 where it does not multiply in that precision. */
   probePeak(options: ProbeOptions): NativeJob<number>;
+  debugEval(options: EvalOptions): NativeJob<void>;
+  /** One evaluation on two devices, op by op. */
+  debugCompare(options: CompareOptions): NativeJob<Comparison>;
   capabilities(): Capabilities;
   /** Opens a checkpoint's header, checks every needed tensor; reads no weight. */
   openModel(options: OpenOptions): Promise<NativeModel>;

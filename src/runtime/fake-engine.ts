@@ -171,6 +171,8 @@ export const FAKE_ADDON: NativeAddon = {
   version: () => 'fake',
   bench: () => job(async () => ({ text: '', json: '{}' })),
   probePeak: () => job(async () => 0),
+  debugEval: () => job(() => Promise.reject(new Error('the stand-in evaluates nothing'))),
+  debugCompare: () => job(() => Promise.reject(new Error('the stand-in compares nothing'))),
   capabilities: () => CAPABILITIES,
   openModel: async () => FAKE_MODEL,
 };

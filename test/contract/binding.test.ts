@@ -43,11 +43,13 @@ function startedSample(on: NativeModel, request: SampleRequest) {
 }
 
 describe('the exports', () => {
-  it('are five functions', () => {
+  it('are seven functions', () => {
     const functions = Object.entries(addon).map(([name, value]) => `${name}/${typeof value}`);
     expect(functions.sort()).toEqual([
       'bench/function',
       'capabilities/function',
+      'debugCompare/function',
+      'debugEval/function',
       'openModel/function',
       'probePeak/function',
       'version/function',

@@ -348,6 +348,11 @@ export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
         engine.benches.push(options);
         return { promise: Promise.resolve({ text: 'unet 1 s\n', json: '{"parts": []}\n' }), cancel: () => undefined };
       },
+      debugEval: () => ({ promise: Promise.resolve(), cancel: () => undefined }),
+      debugCompare: () => ({
+        promise: Promise.resolve({ tolerance: 0, notCompared: 0, ops: [], text: 'no op\n' }),
+        cancel: () => undefined,
+      }),
       openModel: async (options) => {
         engine.opened.push(options);
         const file = await readFile(options.path);

@@ -74,6 +74,7 @@ void HostBackend::run(Executable& executable, Buffer& arena, std::span<const Bin
     const auto start = std::chrono::steady_clock::now();
     run_node({exe.program, node, inputs, weights, places[static_cast<size_t>(node.output)]});
     if (options.times != nullptr) add_time(*options.times, node, start);
+    if (options.after_node) options.after_node({exe.program, node, place_of(exe.program, node.output, arena, bindings)});
   }
 }
 

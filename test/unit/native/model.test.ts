@@ -27,6 +27,8 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
     capabilities: refuse,
     bench: refuse,
     probePeak: refuse,
+    debugEval: refuse,
+    debugCompare: refuse,
     openModel: async () => ({ ...model, decode: refuse, close: async () => undefined, ...methods }),
   };
 }

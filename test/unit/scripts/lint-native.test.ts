@@ -93,9 +93,9 @@ describe('other rules', () => {
     expect(found('static_assert(sizeof(int) == 4);\nqueue.exit(0);\nscope->abort();\nmy::exit(1);\n')).toEqual([]);
   });
 
-  it('lets executables end themselves, but not call libm', () => {
-    expect(found('#include <cassert>\nint main() { assert(1); exit(2); }\n', 'native/tools/eval.cpp')).toEqual([]);
-    expect(found('std::exp(x);\n', 'native/tools/eval.cpp')).toEqual(['1:libm']);
+  it('holds tools to the same: the addon carries them', () => {
+    expect(found('exit(2);\n', 'native/tools/parts.cpp')).toEqual(['1:ending']);
+    expect(found('std::exp(x);\n', 'native/tools/main.cpp')).toEqual(['1:libm']);
   });
 
   it('limits the length of a file', () => {
@@ -115,7 +115,8 @@ describe('layers', () => {
     ['engine/engine.cpp', 'sampling/loop.h'],
     ['models/unet.cpp', 'graph/builder.h'],
     ['backends/reference/linear.cpp', 'backends/backend.h'],
-    ['tools/eval.cpp', 'engine/engine.h'],
+    ['addon/tool_calls.cpp', 'tools/parts.h'],
+    ['tools/parts.cpp', 'engine/engine.h'],
     ['weights/store.h', 'base/dtype.h'],
   ])('%s may include %s', (from, target) => {
     expect(found(`#include "${target}"\n`, `native/${from}`)).toEqual([]);
@@ -129,8 +130,8 @@ describe('layers', () => {
     ['backends/backend.h', 'models/unet.h'],
     ['sampling/loop.cpp', 'engine/engine.h'],
     ['engine/engine.cpp', 'addon/worker.h'],
-    ['tools/eval.cpp', 'addon/worker.h'],
-    ['base/error.cpp', 'tools/eval.h'],
+    ['tools/parts.cpp', 'addon/module.h'],
+    ['base/error.cpp', 'tools/parts.h'],
     ['base/error.cpp', 'error.h'],
     ['base/error.cpp', '../base/error.h'],
     ['models/unet.cpp', 'other/unet.h'],

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <new>
 
-#include "tools/parts.h"
+#include "tools/compare.h"
 
 namespace {
 
@@ -77,15 +77,6 @@ EvalOptions parse_options(int argc, char** argv) {
   return o;
 }
 
-std::vector<sdgen::NamedTensor> evaluate(const EvalOptions& o, const sdgen::WeightStore& inputs) {
-  if (o.part == "text") return eval_text(o, inputs);
-  if (o.part == "unet") return eval_unet(o, inputs);
-  if (o.part == "vae-decode") return eval_vae_decode(o, inputs);
-  if (o.part == "vae-encode") return eval_vae_encode(o, inputs);
-  if (o.part == "sampler") return eval_sampler(o, inputs);
-  usage_error("unknown part '" + o.part + "'");
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -95,8 +86,7 @@ int main(int argc, char** argv) {
   }
   try {
     const EvalOptions options = parse_options(argc, argv);
-    const auto inputs = sdgen::open_safetensors(options.inputs);
-    sdgen::write_safetensors(options.output, evaluate(options, *inputs), {});
+    sdgen::tools::run_eval(options);
     return 0;
   } catch (const Error& error) {
     std::fprintf(stderr, "sdgen-eval: %s\n", error.what());

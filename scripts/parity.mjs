@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Compares a full-size SD 1.x (random weights, seed 7) with PyTorch's float64 results: real widths and head sizes.
- * Needs 2.1 GB of disk in build/models, unless --model names the checkpoint, and 5 GB of memory; takes under a minute.
+ * Compares full-size checkpoints of SD 1.x and SD 2.x (random weights, seed 7) with PyTorch's float64 results: real widths
+ * and head sizes. Each is made in build/models, 2.1 and 2.6 GB, unless it is there; needs 6 GB of memory.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -13,7 +13,12 @@ import { makeTinyModel } from './make-tiny-model.mjs';
 
 const file = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const EVAL = file('build/sdgen-eval');
-const FIXTURE = file('test/fixtures/sd1_model.safetensors');
+const ARCHITECTURES = ['sd1', 'sd2'];
+const PARTS = /** @type {const} */ ([
+  ['text', 'text.last'],
+  ['unet', 'unet.out.t500'],
+  ['vae-decode', 'vae.decoded'],
+]);
 /** Times what float32 arithmetic of the fixture's own code loses. */
 const ALLOWANCE = 10;
 
@@ -45,24 +50,21 @@ function relativeError(a, b) {
   return difference / largest;
 }
 
-async function main() {
-  const { values } = parseArgs({ options: { model: { type: 'string' } } });
-  if (!existsSync(EVAL)) throw new Error(`${EVAL} is missing: run \`npm run build:native\``);
-  const model = values.model ?? file('build/models/sd1-7-F16.safetensors');
-  if (!existsSync(model)) await makeTinyModel({ path: model, arch: 'sd1', dtype: 'F16', seed: 7 });
-
-  const { metadata, tensors: expected } = readFloats(FIXTURE);
+/**
+ * Prints a line for each part.
+ * @param {string} arch @param {string} model its checkpoint @param {string[]} flags of sdgen-eval
+ * @returns {number} how many parts are wrong
+ */
+function compare(arch, model, flags) {
+  const fixture = file(`test/fixtures/${arch}_model.safetensors`);
+  const { metadata, tensors: expected } = readFloats(fixture);
   const fp32Error = JSON.parse(metadata.fp32_error);
   const folder = mkdtempSync(join(tmpdir(), 'sdgen-parity-'));
   let wrong = 0;
   try {
-    for (const [part, name] of [
-      ['text', 'text.last'],
-      ['unet', 'unet.out.t500'],
-      ['vae-decode', 'vae.decoded'],
-    ]) {
+    for (const [part, name] of PARTS) {
       const output = join(folder, `${part}.safetensors`);
-      const args = ['--part', part, '--model', model, '--inputs', FIXTURE, '--output', output];
+      const args = ['--part', part, '--model', model, '--inputs', fixture, '--output', output, ...flags];
       const { status, stderr } = spawnSync(EVAL, args, { encoding: 'utf8' });
       if (status !== 0) throw new Error(`sdgen-eval --part ${part}: exit ${status}: ${stderr}`);
       const actual = readFloats(output).tensors.get(name);
@@ -70,15 +72,29 @@ async function main() {
       if (actual === undefined || target === undefined) throw new Error(`${name} is missing`);
       const error = relativeError(actual, target);
       const bound = ALLOWANCE * fp32Error[name];
-      const verdict = error <= bound ? 'ok' : 'WRONG';
-      if (verdict !== 'ok') wrong++;
+      const isRight = error <= bound;
+      if (!isRight) wrong++;
       const figures = `error ${error.toExponential(2)}  bound ${bound.toExponential(2)}`;
-      console.log(
-        `${verdict.padEnd(5)} ${name.padEnd(14)} ${figures}  (${(error / fp32Error[name]).toFixed(2)} × fp32's own)`,
-      );
+      const times = `(${(error / fp32Error[name]).toFixed(2)} × fp32's own)`;
+      console.log(`${isRight ? 'ok   ' : 'WRONG'} ${arch} ${name.padEnd(14)} ${figures}  ${times}`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+  return wrong;
+}
+
+async function main() {
+  const { values } = parseArgs({ options: { arch: { type: 'string', multiple: true }, device: { type: 'string' } } });
+  if (!existsSync(EVAL)) throw new Error(`${EVAL} is missing: run \`npm run build:native\``);
+  const archs = values.arch ?? ARCHITECTURES;
+  const unknown = archs.find((arch) => !ARCHITECTURES.includes(arch));
+  if (unknown !== undefined) throw new Error(`--arch: '${unknown}' is neither of ${ARCHITECTURES.join(', ')}`);
+  let wrong = 0;
+  for (const arch of archs) {
+    const model = file(`build/models/${arch}-7-F16.safetensors`);
+    if (!existsSync(model)) await makeTinyModel({ path: model, arch, dtype: 'F16', seed: 7 });
+    wrong += compare(arch, model, values.device === undefined ? [] : ['--device', values.device]);
   }
   return wrong === 0 ? 0 : 1;
 }
@@ -86,6 +102,6 @@ async function main() {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`parity-sd1: ${error instanceof Error ? error.message : error}`);
+  console.error(`parity: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
 }

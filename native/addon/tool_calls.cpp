@@ -1,7 +1,8 @@
-#include "addon/bench_call.h"
+#include "addon/tool_calls.h"
 
 #include "addon/module.h"
 #include "addon/results.h"
+#include "addon/tool_arguments.h"
 #include "base/cpu_info.h"
 #include "bench/bench.h"
 #include "bench/peaks.h"
@@ -38,6 +39,38 @@ Napi::Value start(Napi::Env env, Prepare prepare) {
 }
 
 }  // namespace
+
+Napi::Value start_eval(const Napi::CallbackInfo& info) {
+  return start(info.Env(), [&]() -> Measurement {
+    const auto work = [options = read_eval_options(info[0])](std::unique_ptr<Engine>&, Task& self) mutable {
+      options.cancel = self.cancelled();
+      tools::run_eval(options);
+    };
+    return {work, [](Napi::Env live) -> Napi::Value { return live.Undefined(); }};
+  });
+}
+
+Napi::Value start_compare(const Napi::CallbackInfo& info) {
+  return start(info.Env(), [&]() -> Measurement {
+    const auto found = std::make_shared<tools::Comparison>();
+    const auto work = [options = read_compare_options(info[0]), found](std::unique_ptr<Engine>&, Task& self) mutable {
+      options.cancel = self.cancelled();
+      *found = tools::compare_devices(options);
+    };
+    const auto result = [found](Napi::Env live) -> Napi::Value {
+      const Js js{live};
+      Napi::Array ops = Napi::Array::New(live, found->ops.size());
+      for (uint32_t i = 0; i < ops.Length(); ++i) {
+        const tools::ComparedOp& op = found->ops[i];
+        ops.Set(i, js.object({{"index", js(op.index)}, {"op", js(op.op)}, {"weight", js(op.weight)}, {"shape", js(op.shape.text())},
+                              {"sameBytes", js(op.same_bytes)}, {"error", js(op.error)}, {"differs", js(op.differs)}}));
+      }
+      return js.object({{"tolerance", js(found->tolerance)}, {"notCompared", js(found->not_compared)}, {"ops", ops},
+                        {"text", js(comparison_text(*found))}});
+    };
+    return {work, result};
+  });
+}
 
 Napi::Value start_bench(const Napi::CallbackInfo& info) {
   return start(info.Env(), [&]() -> Measurement {
