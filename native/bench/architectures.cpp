@@ -14,11 +14,20 @@ ModelConfig sd1() {
   return c;
 }
 
+ModelConfig sd2() {
+  ModelConfig c = sd1();
+  c.text = {.width = 1024, .layers = 24, .mlp = 4096, .vocabulary = 49408, .positions = 77, .heads = {16},
+            .activation = Activation::kGelu, .fixed_skip = 2, .tokenizer = TokenizerKind::kOpenClip};
+  c.unet.context_width = 1024;
+  c.unet.heads = {{5, 10, 20, 20}};
+  return c;
+}
+
 struct Row {
   const char* name;
   ModelConfig (*config)();
 };
-constexpr Row kArchitectures[] = {{"sd1", sd1}};
+constexpr Row kArchitectures[] = {{"sd1", sd1}, {"sd2", sd2}};
 
 }  // namespace
 

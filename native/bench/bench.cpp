@@ -40,7 +40,7 @@ ModelConfig config_of(const Options& options) {
 /// What the engine runs for a picture of that size.
 Program build_part(const std::string& part, const ModelConfig& config, const Options& o) {
   const int64_t scale = config.vae.scale(), height = o.height / scale, width = o.width / scale;
-  if (part == "text") return build_clip_text(config.text, o.batch, 1);
+  if (part == "text") return build_clip_text(config.text, o.batch, config.text.fixed_skip.value_or(1));
   if (part == "unet") return build_unet(config.unet, {o.batch, height, width, config.text.positions});
   return build_vae_decoder(config.vae, 1, height, width);  // the engine decodes picture by picture
 }

@@ -15,7 +15,7 @@ using sdgen::bench::Options;
 
 constexpr const char* kUsage =
     "usage: sdgen-bench [flags]\n"
-    "  --arch sd1              dimensions of the model (default sd1)\n"
+    "  --arch sd1|sd2          dimensions of the model (default sd1)\n"
     "  --model FILE            dimensions of this checkpoint instead; weights are made in memory all the same\n"
     "  --part LIST             of text, unet, vae-decode (default: all)\n"
     "  --width N --height N    of the picture in pixels (default 512)\n"

@@ -4,10 +4,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "bench/architectures.h"
 #include "bench/bench.h"
 #include "bench/made_weights.h"
 #include "bench/op_shapes.h"
 #include "check.h"
+#include "models/clip.h"
 #include "models/unet.h"
 #include "tiny_configs.h"
 
@@ -83,6 +85,16 @@ TEST(bench_reports_parts_and_json) {
   for (const JsonMember& member : *json.as_object()) keys.push_back(member.key);
   CHECK((keys == std::vector<std::string>{"machine", "peak", "parts", "op_shapes", "peak_rss_mib"}));
   CHECK(report_text(report).find("linear:64,64,64") != std::string::npos);
+}
+
+TEST(bench_architectures_differ_where_the_families_do) {
+  CHECK((bench::architectures() == std::vector<std::string>{"sd1", "sd2"}));
+  // OpenCLIP's tower: 23 of 24 layers of width 1024 are computed, against 12 of 768; attention has heads of 64.
+  const ModelConfig one = bench::architecture("sd1"), two = bench::architecture("sd2");
+  const double text1 = build_clip_text(one.text, 1, 1).flops, text2 = build_clip_text(two.text, 1, *two.text.fixed_skip).flops;
+  CHECK(text2 / text1 > 3.3 && text2 / text1 < 3.6);
+  CHECK(two.unet.context_width == two.text.width);
+  for (size_t i = 0; i < two.unet.levels.size(); ++i) CHECK(two.unet.levels[i].channels == 64 * two.unet.heads.value[i]);
 }
 
 TEST(bench_refuses_bad_options_by_name) {
