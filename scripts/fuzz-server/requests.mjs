@@ -179,8 +179,6 @@ export async function fuzzServer(url, { requests, seed }) {
   const counts = {
     sent: 0,
     accepted: 0,
-    bodies: 0,
-    acceptedBodies: 0,
     /** @type {Record<string, number>} */ status: {},
     /** @type {Record<string, [number, number]>} */ routes: {},
   };

@@ -1,8 +1,16 @@
+import { z } from 'zod';
 import { HttpError } from './errors.js';
 import { fetchImage } from './fetch-image.js';
 import type { ServerSettings } from './settings.js';
 
 const INVALID = 'Invalid encoded image';
+
+/** 16×16 pixels of one colour: what the document shows, and what requests made from it send. */
+const EXAMPLE =
+  'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAMAAAAoLQ9TAAAAA1BMVEXMMzN0dFbYAAAADUlEQVQY02NgGAXIAAABEAAB7JfjegAAAABJRU5ErkJggg==';
+
+/** A field that holds a picture: base64, a data URL, or a URL where those are allowed. */
+export const pictureField = () => z.string().meta({ examples: [EXAMPLE, `data:image/png;base64,${EXAMPLE}`] });
 
 /**
  * The bytes of a picture in a request: base64, a data URL, or an http(s) URL where those are allowed.

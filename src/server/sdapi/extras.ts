@@ -10,7 +10,7 @@ import { UPSCALE_LIMITS } from '../../request/limits.js';
 import { parseUpscale } from '../../request/upscale.js';
 import { readAs } from '../coerce.js';
 import { HttpError, refuseField } from '../errors.js';
-import { pictureBytes } from '../picture-input.js';
+import { pictureBytes, pictureField } from '../picture-input.js';
 import type { Services } from '../services.js';
 import { fileOptions } from './fields.js';
 
@@ -38,10 +38,10 @@ const BASE = {
   extras_upscaler_2_visibility: share(),
   upscale_first: z.boolean().default(false),
 } as const;
-const singleBody = z.object({ ...BASE, image: z.string().default('') });
+const singleBody = z.object({ ...BASE, image: pictureField().default('') });
 const batchBody = z.object({
   ...BASE,
-  imageList: z.array(z.object({ data: z.string(), name: z.string() })).max(64),
+  imageList: z.array(z.object({ data: pictureField(), name: z.string() })).max(64),
 });
 type ExtrasBody = z.output<z.ZodObject<typeof BASE>>;
 

@@ -4,10 +4,10 @@ import type { ExtensionRegistry } from '../../extensions/registry.js';
 import { readImageInfo } from '../../image/codec.js';
 import { type PictureParameters, pictureParameters } from '../../runtime/picture-parameters.js';
 import { readAs } from '../coerce.js';
-import { pictureBytes } from '../picture-input.js';
+import { pictureBytes, pictureField } from '../picture-input.js';
 import type { Services } from '../services.js';
 
-const body = z.object({ image: z.string() });
+const body = z.object({ image: pictureField() });
 const texts = z.record(z.string(), z.string());
 const response = z.object({ info: z.string(), items: texts, parameters: texts });
 
