@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Redis } from 'ioredis';
 import { connectQueue, shownUrl } from '../fleet/connection.js';
+import { openStore } from '../fleet/stores/open-store.js';
 import { QueueStore } from '../fleet/stores/queue-store.js';
 import type { BlobStore } from '../fleet/stores/store.js';
 import { parseWith } from '../request/describe.js';
@@ -36,17 +37,18 @@ export function readQueueOptions(flags: Flags): QueueOptions {
  * @throws UsageError, FailureError E_QUEUE
  */
 export async function openFleet(options: QueueOptions & { readonly queue: string }, io: Io): Promise<FleetAccess> {
-  const { queue: url, queueCa } = options;
+  const { queue: url, queueCa, store } = options;
   const ca =
     queueCa === undefined
       ? undefined
       : (await readBoundedFile(resolve(io.cwd, queueCa), MAX_CA_BYTES, 'certificates')).toString('utf8');
   const shown = shownUrl(url);
+  const shared = store === undefined ? undefined : await openStore(store, io);
   const redis = await connectQueue({ url, ca }, (state, reason) =>
     warn(
       io,
       state === 'lost' ? `the queue ${shown} is away (${reason}); waiting for it` : `the queue ${shown} is back`,
     ),
   );
-  return { redis, stores: { queue: new QueueStore(redis), shared: undefined }, shown };
+  return { redis, stores: { queue: new QueueStore(redis), shared }, shown };
 }

@@ -8,3 +8,11 @@ export function queueFlags(): Option[] {
     textFlag('--queue-ca <file>', "PEM of the CA that signed the queue's certificate"),
   ];
 }
+
+/** Where results lie instead of in the queue. */
+export function storeFlag(): Option {
+  return textFlag(
+    '--store <place>',
+    'results in a folder that all sides share, or s3://bucket/prefix (default: the queue)',
+  );
+}

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { CliSandbox } from '../support/cli.js';
 import { SMALL, startWorker } from '../support/fleet.js';
 import { describeWithRedis, TestRedis } from '../support/redis.js';
+import { TestS3 } from '../support/s3.js';
 import { tinyModelPath } from '../support/tiny-model.js';
 
 const LINES = '{"prompt": "a fox", "count": 3, "seed": 5}\n{"prompt": "a {red|blue} owl", "seed": 9}\n';
@@ -70,6 +71,36 @@ describeWithRedis('a batch over a fleet', () => {
     await worker.ended;
     const near = await batch('out', '--resume');
     expect(near).toMatchObject({ code: 0, out: '', err: expect.stringContaining('5 items: 0 made, 5 there already') });
+  });
+
+  it('carries results through a shared folder and through S3, and only to who shares them', async () => {
+    const s3 = await TestS3.start();
+    const places = [
+      { store: 'shared', env: {} },
+      { store: 's3://pictures/fleet', env: s3.env },
+    ];
+    for (const [i, { store, env }] of places.entries()) {
+      const argv = ['batch', 'lines.jsonl', ...SMALL, '-o', `out${i}`, '--queue', redis.url, '--store', store];
+      const other = startWorker(sandbox, redis.url);
+      const worker = startWorker(sandbox, redis.url, ['--store', store], undefined, env);
+      const { code, err } = await sandbox.run(argv, { env });
+      expect(err).toContain('5 items: 5 made');
+      expect(code).toBe(0);
+      other.drain();
+      worker.drain();
+      expect((await other.ended).err).toContain('not for this worker: another --store is asked for');
+      await worker.ended;
+    }
+    expect(s3.requests).toBeGreaterThanOrEqual(15);
+    expect([...s3.objects]).toEqual([]);
+    expect(await readdir(sandbox.path('shared', 'results'))).toEqual([]);
+    await s3.stop();
+    expect((await pngs(sandbox, 'out0')).size).toBe(5);
+    expect([...(await pngs(sandbox, 'out0')).values()].sort()).toEqual(
+      [...(await pngs(sandbox, 'out1')).values()].sort(),
+    );
+    const alone = await sandbox.run(['batch', 'lines.jsonl', ...SMALL, '--store', 'shared']);
+    expect(alone.err).toContain('--store is for the fleet behind --queue');
   });
 
   it('says when no worker can take the plans, and takes them back when interrupted', async () => {

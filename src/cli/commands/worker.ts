@@ -3,7 +3,7 @@ import { DEVICE_NAMES, FLEET_DEFAULTS, PRECISION_NAMES, SERVER_DEFAULTS } from '
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
 import { debugFlag, modelsDirFlag, numberFlag, switchFlag, textFlag } from '../options.js';
-import { queueFlags } from '../queue-flags.js';
+import { queueFlags, storeFlag } from '../queue-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -18,7 +18,7 @@ finished first; a second one gives them back. See docs/scale.md.`;
 export function addWorker(program: Command, io: Io, finish: Finish): void {
   const command = program.command('worker');
   command.description('make pictures for others: take plans from a queue').optionsGroup('Queue:');
-  for (const option of queueFlags()) command.addOption(option);
+  for (const option of [...queueFlags(), storeFlag()]) command.addOption(option);
   command
     .addOption(textFlag('--name <name>', 'what the fleet calls it (default: host and process)'))
     .addOption(

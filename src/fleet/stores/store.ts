@@ -22,3 +22,9 @@ export const MAX_BLOB_BYTES = 2 ** 30;
 /** `results/ID` and `inputs/SHA-256`. */
 export const resultKey = (task: string): string => `results/${task}`;
 export const inputKey = (sha256: string): string => `inputs/${sha256}`;
+
+/** A key is a path of ours and never anybody else's. */
+export function checkKey(key: string): string {
+  if (/^(results|inputs)\/[\w-][\w.-]*$/.test(key)) return key;
+  throw new TypeError(`${JSON.stringify(key.slice(0, 100))} is no key of a store`);
+}
