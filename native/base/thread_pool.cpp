@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -50,15 +52,20 @@ Round make_round(const Body& body, int64_t count, int64_t grain, int threads) {
 
 struct ThreadPool::State {
   std::mutex mutex;
-  std::condition_variable start, finish;
+  std::condition_variable start, finish, turn;
   // Guarded by the mutex:
   uint64_t generation = 0;
-  bool closing = false, busy = false;
+  // Callers take turns in the order in which they came: whoever calls again at once must not shut out the others.
+  uint64_t next_ticket = 0, served_ticket = 0;
+  bool closing = false;
   int pending = 0;
   Round round;
   // errors[t] is written by share t alone and read when all are done.
   std::vector<std::exception_ptr> errors;
   std::vector<std::thread> workers;
+
+  /// The pool whose share this thread is working at.
+  static thread_local const State* working_for;
 
   explicit State(int threads) : errors(static_cast<size_t>(threads)) {
     try {
@@ -81,11 +88,13 @@ struct ThreadPool::State {
   }
 
   void run_share(const Round& current, int share) noexcept {
+    const State* outer = std::exchange(working_for, this);
     try {
       (*current.body)(current.begin_of(share), current.begin_of(share + 1), share);
     } catch (...) {
       errors[static_cast<size_t>(share)] = std::current_exception();
     }
+    working_for = outer;
   }
 
   void work(int thread) {
@@ -107,10 +116,11 @@ struct ThreadPool::State {
   }
 
   void run(const Round& next) {
+    if (working_for == this) throw Error(ErrorCode::kInternal, "parallel_for was called from within another of the same pool");
     {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (busy) throw Error(ErrorCode::kInternal, "parallel_for was called while another of the same pool is running");
-      busy = true;
+      std::unique_lock<std::mutex> lock(mutex);
+      const uint64_t ticket = next_ticket++;
+      turn.wait(lock, [&] { return served_ticket == ticket; });
       std::fill(errors.begin(), errors.end(), nullptr);
       if (next.shares > 1) {
         round = next;
@@ -127,16 +137,19 @@ struct ThreadPool::State {
     {
       std::unique_lock<std::mutex> lock(mutex);
       finish.wait(lock, [&] { return pending == 0; });
-      busy = false;
+      ++served_ticket;
       // Moved out: the exception must not outlive the call through the pool, nor be seen by the next.
       for (std::exception_ptr& candidate : errors) {
         if (error == nullptr) error = std::move(candidate);
         candidate = nullptr;
       }
     }
+    turn.notify_all();
     if (error != nullptr) std::rethrow_exception(error);
   }
 };
+
+thread_local const ThreadPool::State* ThreadPool::State::working_for = nullptr;
 
 ThreadPool::ThreadPool(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
@@ -157,6 +170,16 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, const Body& body) {
   }
   if (count == 0) return;
   state_->run(make_round(body, count, grain, size()));
+}
+
+std::shared_ptr<ThreadPool> shared_thread_pool(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<ThreadPool>> pools;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::weak_ptr<ThreadPool>& known = pools[threads];
+  std::shared_ptr<ThreadPool> pool = known.lock();
+  if (pool == nullptr) known = pool = std::make_shared<ThreadPool>(threads);
+  return pool;
 }
 
 }  // namespace sdgen

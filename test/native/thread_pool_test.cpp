@@ -127,6 +127,44 @@ TEST(thread_pool_refuses_nesting) {
   }
 }
 
+TEST(thread_pool_lets_callers_take_turns) {
+  sdgen::ThreadPool pool(3);
+  std::atomic<int> inside{0}, most{0};
+  std::vector<int64_t> sums(4, 0);
+  std::vector<std::thread> callers;
+  for (size_t caller = 0; caller < sums.size(); ++caller) {
+    callers.emplace_back([&, caller] {
+      std::atomic<int64_t> sum{0};
+      for (int round = 0; round < 300; ++round) {
+        pool.parallel_for(3, 1, [&](int64_t begin, int64_t end, int) {
+          const int now = inside.fetch_add(1) + 1;
+          for (int seen = most.load(); now > seen && !most.compare_exchange_weak(seen, now);) {
+          }
+          sum.fetch_add(end - begin);
+          inside.fetch_sub(1);
+        });
+      }
+      sums[caller] = sum.load();
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK((sums == std::vector<int64_t>{900, 900, 900, 900}));
+  CHECK(most.load() <= 3);
+}
+
+TEST(thread_pool_is_one_for_all_who_share_it) {
+  std::weak_ptr<sdgen::ThreadPool> gone;
+  {
+    // Sizes that no backend of another test has.
+    const auto one = sdgen::shared_thread_pool(11), other = sdgen::shared_thread_pool(11), larger = sdgen::shared_thread_pool(13);
+    CHECK(one == other && one != larger);
+    CHECK(one->size() == 11 && larger->size() == 13);
+    gone = one;
+  }
+  CHECK(gone.expired());
+  CHECK(sdgen::shared_thread_pool(11)->size() == 11);
+}
+
 TEST(thread_pool_many_short_rounds) {
   sdgen::ThreadPool pool(4);
   std::vector<int64_t> sums(4, 0);

@@ -50,13 +50,13 @@ class CpuBackend : public host::HostBackend {
 
   uint64_t scratch_bytes(const Program& program) const override {
     uint64_t bytes = 0;
-    for (const Node& node : program.nodes) bytes = std::max(bytes, cpu::scratch_bytes(program, node, table_, pool_.size()));
+    for (const Node& node : program.nodes) bytes = std::max(bytes, cpu::scratch_bytes(program, node, table_, pool().size()));
     return bytes;
   }
 
   uint64_t packed_bytes(const WeightUse& use) const override { return cpu::packed_bytes(use, table_, element_); }
   std::shared_ptr<const PackedWeight> prepare(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor) override {
-    return cpu::pack(use, store, tensor, table_, element_, pool_);
+    return cpu::pack(use, store, tensor, table_, element_, pool());
   }
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {
@@ -70,7 +70,7 @@ class CpuBackend : public host::HostBackend {
 
  private:
   void run_node(const host::NodeCall& call) override {
-    const cpu::OpCall op_call{call, table_, pool_, scratch_->at(0, 0)};
+    const cpu::OpCall op_call{call, table_, pool(), scratch_->at(0, 0)};
     std::visit([&](const auto& op) { cpu::run_op(op, op_call); }, call.node.op);
   }
 

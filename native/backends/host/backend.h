@@ -38,12 +38,12 @@ class HostBackend : public Backend {
   void to_rgb8(VectorView x, uint8_t* out) final;
 
  protected:
-  HostBackend(BackendInfo info, int threads) : pool_(threads), info_(std::move(info)) {}
+  HostBackend(BackendInfo info, int threads) : pool_(shared_thread_pool(threads)), info_(std::move(info)) {}
   virtual void run_node(const NodeCall& call) = 0;
-
-  ThreadPool pool_;
+  ThreadPool& pool() const noexcept { return *pool_; }
 
  private:
+  const std::shared_ptr<ThreadPool> pool_;
   BackendInfo info_;
 };
 
