@@ -9,6 +9,13 @@ export { ExtensionRegistry } from './extensions/registry.js';
 export type { GeneratedImage } from './pipeline/execute.js';
 export { type GenerationPlan, hashPlan, parsePlan } from './pipeline/plan.js';
 export { FailureError, UsageError } from './request/errors.js';
+export {
+  type ImageToImageInput,
+  type ImageToImageRequest,
+  imageToImageSchema,
+  type PictureInput,
+  type PixelInput,
+} from './request/img2img.js';
 export { type TextToImageInput, type TextToImageRequest, textToImageSchema } from './request/txt2img.js';
 export { type Destination, FileSink } from './runtime/file-sink.js';
 export type { DescribedImage, FinishedImage, GenerationResult } from './runtime/finalize.js';

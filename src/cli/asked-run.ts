@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { optionsSchema } from '../context/options.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
 import { FailureError, UsageError } from '../request/errors.js';
+import { imageToImageSchema } from '../request/img2img.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
 import type { RunEvent, RunSettings } from '../runtime/processing-runner.js';
@@ -9,6 +10,7 @@ import { formatOfOutput } from './destination.js';
 import { warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
 import { tellIgnoredScheduler } from './ignored-scheduler.js';
+import { readInputPictures } from './input-pictures.js';
 import type { Io } from './io.js';
 import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
@@ -49,6 +51,7 @@ async function withPicture(
   flags: Flags,
   io: Io,
   extensions: ExtensionRegistry | undefined,
+  hasPictures: boolean,
 ): Promise<{ flags: Flags; picture?: PictureParameters }> {
   const from = flags.values.from;
   if (typeof from !== 'string') return { flags };
@@ -57,7 +60,7 @@ async function withPicture(
     throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
   }
   const picture = pasted(written, extensions);
-  const { fields, model, left } = takeOver(picture);
+  const { fields, model, left } = takeOver(picture, hasPictures);
   const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
   // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
   const isBeaten = (field: string): boolean =>
@@ -70,6 +73,7 @@ async function withPicture(
   const both = {
     ...flags,
     values: { ...flags.values, ...Object.fromEntries(open) },
+    origins: { ...flags.origins, ...Object.fromEntries(open.map(([field]) => [field, 'default' as const])) },
     nameOf: (field: string) => (taken.has(field) ? `${from}'s ${field}` : flags.nameOf(field)),
   };
   return { flags: both, picture };
@@ -89,11 +93,31 @@ const toAll =
     for (const listener of listeners) listener(event);
   };
 
+/** Sizes count for pictures only where the command line or a picture's parameters say them. */
+function withoutUsualSizes({ values, origins }: Flags): Flags['values'] {
+  const isUsual = (field: string): boolean => origins[field] === 'env' || origins[field] === 'file';
+  const usual = ['width', 'height'].filter(isUsual);
+  return Object.fromEntries(Object.entries(values).filter(([field]) => !usual.includes(field)));
+}
+
+/** The fields of a request that begins with pictures. */
+async function imageFields(images: readonly string[], flags: Flags, io: Io): Promise<Record<string, unknown>> {
+  const { softMask } = flags.values;
+  const pictures = await readInputPictures(images, flags, io);
+  return { ...withoutUsualSizes(flags), ...pictures, ...(softMask === true ? { maskRound: false } : {}) };
+}
+
 /**
- * Reads what the flags name: a picture to take over from, a saved plan.
+ * Reads what the flags name: a picture to take over from, a saved plan, pictures to begin with.
+ * @param images files; undefined for a run from text
  * @throws UsageError, FailureError
  */
-export async function readRun(given: Flags, io: Io, extensions?: ExtensionRegistry): Promise<AskedRun> {
+export async function readRun(
+  given: Flags,
+  io: Io,
+  extensions?: ExtensionRegistry,
+  images?: readonly string[],
+): Promise<AskedRun> {
   const { plan: file } = given.values;
   if (typeof file === 'string') {
     const flags = flagsBesidePlan(given);
@@ -104,14 +128,19 @@ export async function readRun(given: Flags, io: Io, extensions?: ExtensionRegist
       naming: flags.nameOf,
       onEvent: compareDevices(plan, io),
     };
-    return { flags, input: { plan, ...kept }, settings };
+    if (images === undefined && plan.start !== null) {
+      throw new UsageError(`${file} begins with a picture: sdgen img2img IMAGE --plan ${file}`, 'plan');
+    }
+    const pictures = images === undefined ? {} : await readInputPictures(images, flags, io);
+    return { flags, input: { plan, ...kept, ...pictures }, settings };
   }
-  const { flags, picture } = await withPicture(given, io, extensions);
-  const { values } = flags;
+  const { flags, picture } = await withPicture(given, io, extensions, images !== undefined);
+  const values = images === undefined ? flags.values : await imageFields(images, flags, io);
+  const schema = images === undefined ? textToImageSchema : imageToImageSchema;
   if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   return {
     flags,
-    input: pick({ ...values, ...(await outputFields(flags, io)) }, Object.keys(textToImageSchema.shape)),
+    input: pick({ ...values, ...(await outputFields(flags, io)) }, Object.keys(schema.shape)),
     settings: {
       commandOptions: readCommandOptions(flags, io),
       overrideOptions: pick(values, OPTIONS),

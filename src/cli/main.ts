@@ -9,6 +9,7 @@ import { addDebug } from './commands/debug.js';
 import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addFleet } from './commands/fleet.js';
+import { addImageToImage } from './commands/img2img.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addServe } from './commands/serve.js';
@@ -23,6 +24,7 @@ const ABOUT = 'Stable Diffusion for people who live in a terminal.';
 const EXAMPLES = `
 Examples:
   $ sdgen txt2img --prompt "a red fox in the snow" --model models/micro1.safetensors
+  $ sdgen img2img sketch.png --prompt "a castle" --denoising-strength 0.6
   $ sdgen upscale outputs/00001-7.png --scale 2
   $ sdgen explain "a (red:1.3) fox in the [snow:rain:0.5]"
   $ sdgen info outputs/00001-7.png
@@ -51,6 +53,7 @@ function buildProgram(io: Io, finish: Finish): Command {
       getOutHasColors: () => false,
     });
   addTextToImage(program, io, finish);
+  addImageToImage(program, io, finish);
   addPlan(program, io, finish);
   addUpscale(program, io, finish);
   addBatch(program, io, finish);

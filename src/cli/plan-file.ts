@@ -14,7 +14,20 @@ const MAX_PLAN_BYTES = 64 << 20;
 
 /** Flags that say where and how a plan is run and its pictures are kept, not what it is. */
 const WITH_PLAN = new Set([
-  ...['plan', 'model', 'vae', 'modelsDir', 'device', 'precision', 'threads', 'output', 'format', 'quality', 'grid'],
+  ...[
+    'plan',
+    'model',
+    'vae',
+    'modelsDir',
+    'device',
+    'precision',
+    'threads',
+    'output',
+    'format',
+    'quality',
+    'grid',
+    'mask',
+  ],
   ...['noTrail', 'force', 'show', 'json', 'dryRun', 'profile', 'quiet', 'debug'],
 ]);
 

@@ -81,6 +81,11 @@ export function runTextToImage(flags: Flags, io: Io): Promise<number> {
   return run('txt2img', flags, io, flags.values.dryRun === true ? dryRun : generate);
 }
 
+/** `sdgen img2img`. @returns the exit code; throws UsageError and FailureError */
+export function runImageToImage(images: readonly string[], flags: Flags, io: Io): Promise<number> {
+  return run('img2img', flags, io, flags.values.dryRun === true ? dryRun : generate, images);
+}
+
 /**
  * `sdgen plan`: as `txt2img --dry-run`, and how long it takes.
  * @returns the exit code; throws UsageError and FailureError
@@ -97,9 +102,9 @@ type Action = (
   io: Io,
 ) => Promise<void>;
 
-async function run(name: string, given: Flags, io: Io, action: Action): Promise<number> {
+async function run(name: string, given: Flags, io: Io, action: Action, images?: readonly string[]): Promise<number> {
   const extensions = await readExtensions(name, given, io);
-  const { flags, input, settings: asked } = await readRun(given, io, extensions);
+  const { flags, input, settings: asked } = await readRun(given, io, extensions, images);
   const { values } = flags;
   if (values.json === true && values.output === '-') {
     throw new UsageError('--json and --output - both write to standard output: give one of them', 'output');
@@ -112,7 +117,11 @@ async function run(name: string, given: Flags, io: Io, action: Action): Promise<
   });
   const runner = new ProcessingRunner({ provider, options: new OptionStore(), extensions });
   const interrupt = new Interrupt(io);
-  const settings = { ...asked, signal: interrupt.signal };
+  const onEvent = (event: RunEvent): void => {
+    asked.onEvent(event);
+    if (event.type === 'prepared') for (const note of event.prepared.notes ?? []) warn(io, note);
+  };
+  const settings = { ...asked, onEvent, signal: interrupt.signal };
   try {
     await action(runner, input, settings, flags, io);
     return EXIT.ok;

@@ -5,7 +5,7 @@ import { makeFolder, writeFileAtomic } from '../image/atomic-write.js';
 import { encodePicture, type ImageInfo, readImageInfo } from '../image/codec.js';
 import { extensionOf, formatOfExtension, requireEncodable } from '../image/formats.js';
 import { formatPairs } from '../image/infotext.js';
-import { dropAlpha, readPicture } from '../image/read-picture.js';
+import { dropAlpha } from '../image/read-picture.js';
 import type { Pixels } from '../image/resize.js';
 import { upscalePicture } from '../pipeline/upscale.js';
 import { parseWith } from '../request/describe.js';
@@ -15,12 +15,13 @@ import { textToImageSchema } from '../request/txt2img.js';
 import { parseUpscale, type UpscaleRequest, upscaleSchema } from '../request/upscale.js';
 import { findPixelUpscaler } from '../request/upscalers.js';
 import { formatOfOutput } from './destination.js';
-import { EXIT, warn } from './failure.js';
+import { EXIT } from './failure.js';
 import { type Flags, pick } from './flags.js';
+import { decodeFile } from './input-pictures.js';
 import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
 import { DEFAULT_FOLDER } from './options.js';
-import { printable, readImage } from './run-info.js';
+import { readImage } from './run-info.js';
 
 /** Flags whose settings and environment variables speak of pictures that are made. */
 const SIZES = new Set(['width', 'height']);
@@ -94,11 +95,9 @@ async function open(image: string, io: Io): Promise<{ info: ImageInfo; pixels: P
   const bytes = await readImage(resolve(io.cwd, image));
   try {
     const info = await readImageInfo(bytes);
-    const { pixels, notes } = await readPicture(bytes);
-    for (const note of notes) warn(io, printable(`${image} ${note}`));
-    return { info, pixels };
+    return { info, pixels: await decodeFile(bytes, image, io) };
   } catch (error) {
-    if (!(error instanceof FailureError)) throw error;
+    if (!(error instanceof FailureError) || error.message.startsWith(image)) throw error;
     throw new FailureError(error.code, `${image}: ${error.message}`, { cause: error });
   }
 }

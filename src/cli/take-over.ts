@@ -65,6 +65,44 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Old prompt editing timelines', 'oldPromptSchedules', (value) => (value === 'True' ? true : undefined)],
 ];
 
+const RESIZE_MODES: Readonly<Record<string, string>> = {
+  'Crop and resize': 'crop',
+  'Resize and fill': 'fill',
+  'Just resize (latent upscale)': 'latent',
+};
+const CONTENTS: Readonly<Record<string, string>> = {
+  fill: 'fill',
+  original: 'original',
+  'latent noise': 'noise',
+  'latent nothing': 'nothing',
+};
+const named = (names: Readonly<Record<string, string>>) => (value: string) =>
+  Object.hasOwn(names, value) ? names[value] : undefined;
+const only =
+  <T>(wanted: string, meaning: T) =>
+  (value: string) =>
+    value === wanted ? meaning : undefined;
+
+/** What counts only for a run that begins with pictures. */
+const IMAGE_READERS: typeof READERS = [
+  ['Denoising strength', 'denoisingStrength', number],
+  ['Image CFG scale', 'imageCfgScale', number],
+  ['Conditional mask weight', 'inpaintingMaskWeight', number],
+  ['Mask mode', 'invertMask', only('Inpaint not masked', true)],
+  ['Mask blur', 'maskBlur', number],
+  ['Mask blur y', 'maskBlurY', number],
+  ['Soft mask', 'softMask', isTrue],
+  ['Inpaint area', 'inpaintArea', only('Only masked', 'masked')],
+  ['Masked area padding', 'inpaintPadding', number],
+  ['Masked content', 'maskedContent', named(CONTENTS)],
+  ['Noise multiplier', 'initialNoiseMultiplier', number],
+  ['Extra noise', 'img2imgExtraNoise', number],
+  ['Resize mode', 'resizeMode', named(RESIZE_MODES)],
+  ['Exact steps', 'img2imgFixSteps', isTrue],
+  ['Background', 'img2imgBackgroundColor', text],
+  ['Color correction', 'img2imgColorCorrection', isTrue],
+];
+
 /** Keys that say who and where, not what. */
 const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device']);
 /** Keys that older webuis' behaviour adds to those that are written. */
@@ -75,11 +113,12 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'VAE Decoder': 'Full',
 };
 
-export function takeOver(picture: PictureParameters): TakenOver {
+/** @param hasPictures whether the run begins with pictures of its own */
+export function takeOver(picture: PictureParameters, hasPictures = false): TakenOver {
   const { complete, parameters } = picture;
   const fields: Record<string, unknown> = { prompt: picture.prompt, negativePrompt: picture.negativePrompt };
   const done = new Set(FACTS);
-  for (const [key, field, read] of READERS) {
+  for (const [key, field, read] of hasPictures ? [...READERS, ...IMAGE_READERS] : READERS) {
     const value = complete.get(key);
     const taken = value === undefined ? undefined : read(value);
     if (taken === undefined) continue;

@@ -45,6 +45,21 @@ export const optionsSchema = z.strictObject({
   sgmNoiseMultiplier: flag(),
   /** Timesteps are rounded to whole ones. */
   enableQuantization: flag(),
+  /** Runs that begin with a picture make exactly `steps` steps, whatever the strength. */
+  img2imgFixSteps: flag(),
+  /** What transparent places of a picture to begin with show. */
+  img2imgBackgroundColor: z
+    .string()
+    .regex(/^#[0-9a-fA-F]{6}$/)
+    .describe('a colour such as #ffffff')
+    .default('#ffffff'),
+  /** Noise that is added to the start once more, by its share. */
+  img2imgExtraNoise: finite('a number from 0 to 1', 0, 1).default(0),
+  /** Pictures get the colours of the one that they began with. */
+  img2imgColorCorrection: flag(),
+  initialNoiseMultiplier: finite('a number from 0 to 10', 0, 10).default(1),
+  /** How much of the masked place inpainting models do not see. */
+  inpaintingMaskWeight: finite('a number from 0 to 1', 0, 1).default(1),
   uniPcVariant: z.enum(['bh1', 'bh2']).describe('bh1 or bh2').default('bh1'),
   uniPcSkipType: z
     .enum(['time_uniform', 'time_quadratic', 'logSNR'])

@@ -6,7 +6,9 @@ import type { DecodedImage, Latent, OpProfile, Sampled, SampleRequest, TextInput
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
+import { type BatchStart, encodeStart } from './encode-start.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
+import type { StartPictures } from './start-pictures.js';
 import { passOf, type Trail } from './trail.js';
 
 /** One finished picture: RGB8, row-major. */
@@ -130,9 +132,21 @@ function noiseOf(plan: GenerationPlan, batch: number, latentScale: number) {
   };
 }
 
+/** What a request holds of the latents that a batch begins with. */
+function startOf(batch: number, plan: GenerationPlan, begin: BatchStart | undefined) {
+  if (begin === undefined) return {};
+  const first = plan.batches.slice(0, batch).reduce((sum, seeds) => sum + seeds.length, 0);
+  const noiseInterval = plan.start?.noiseInterval;
+  return {
+    start: begin(first, plan.batches[batch]?.length ?? 0),
+    ...(noiseInterval === undefined || noiseInterval === null ? {} : { noiseInterval }),
+  };
+}
+
 async function sample(
   batch: number,
   prompts: Prompts,
+  begin: BatchStart | undefined,
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
@@ -154,6 +168,7 @@ async function sample(
       wholeTimesteps: plan.wholeTimesteps,
       cfgScale: plan.cfgScale,
       ...prompts,
+      ...startOf(batch, plan, begin),
       previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
       trail: hooks.trail,
@@ -196,6 +211,7 @@ async function decode(
   { tiling }: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
+  pictures: StartPictures | undefined,
 ): Promise<GeneratedImage[]> {
   const { state, model } = context;
   const done = state.view().imagesDone;
@@ -218,13 +234,14 @@ async function decode(
     const passes = trail === undefined ? undefined : [passOf(trail, i)];
     return describeImage(
       { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes },
-      image,
+      pictures === undefined ? image : { ...image, ...pictures.finish({ ...image, channels: 3 }, done + i) },
     );
   });
 }
 
 /**
- * Computes a plan on a context's model: text once, then noise → sample → decode batch by batch. Yields each batch's
+ * Computes a plan on a context's model: text once, then noise → sample → decode batch by batch; a plan that begins with
+ * pictures needs them. Yields each batch's
  * pictures; stopping the iteration stops the run between batches, the state's signal within one model evaluation.
  * An early end, where the state allows one, gives what there is.
  * @throws what the engine throws: E_CANCELLED, E_NON_FINITE (naming the part), E_OUT_OF_MEMORY …
@@ -233,6 +250,7 @@ export async function* executePlan(
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
+  pictures?: StartPictures,
 ): AsyncGenerator<GeneratedImage[], void, void> {
   const { state, model } = context;
   state.plan(imageCount(plan), plan.batches.length, walkedSteps(plan.sigmas));
@@ -240,11 +258,12 @@ export async function* executePlan(
   await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
   if (!wasLoaded) hooks.onLoaded?.();
   const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
+  const begin = pictures && (await hooks.time('encode', () => encodeStart(plan, pictures, context)));
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();
     if (state.earlyEnd?.interrupted) return;
     state.beginBatch(index + 1);
-    const sampled = await hooks.time('sample', () => sample(index, prompts, plan, context, hooks));
-    yield await hooks.time('decode', () => decode(seeds, sampled, plan, context, hooks));
+    const sampled = await hooks.time('sample', () => sample(index, prompts, begin, plan, context, hooks));
+    yield await hooks.time('decode', () => decode(seeds, sampled, plan, context, hooks, pictures));
   }
 }

@@ -75,9 +75,11 @@ function hexOf(bytes: Buffer): string[] {
 /** The plan of one picture of a plan. @param index its place in the run, from 0 */
 export function planOfPicture(plan: GenerationPlan, index: number): GenerationPlan {
   const only = (batches: readonly (readonly number[])[]): number[][] => [[batches.flat()[index] ?? 0]];
-  const { variation } = plan;
+  const { variation, start } = plan;
+  const pictures = start?.pictures ?? [];
   return {
     ...plan,
+    start: start && { ...start, pictures: pictures.slice(index % pictures.length).slice(0, 1) },
     variation: variation === null ? null : { ...variation, batches: only(variation.batches) },
     batches: only(plan.batches),
   };

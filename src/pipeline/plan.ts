@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FailureError } from '../request/errors.js';
 import { EMPHASIS_NAMES, LIMITS } from '../request/limits.js';
+import { startSchema } from './plan-start.js';
 
-const FORMAT = 'sdgen-plan-2';
+const FORMAT = 'sdgen-plan-3';
 
 /** A number that float32 holds exactly: what is written is what the engine receives. */
 const float32 = z.number().refine((value) => Object.is(Math.fround(value), value), { error: 'not a float32 value' });
@@ -70,7 +71,7 @@ const seedsSchema = z
  */
 export const planSchema = z.strictObject({
   format: z.literal(FORMAT),
-  kind: z.literal('txt2img'),
+  kind: z.enum(['txt2img', 'img2img']),
   model: z.strictObject({
     name: z.string(),
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -120,6 +121,8 @@ export const planSchema = z.strictObject({
   variation: z.strictObject({ strength: z.number().min(0).max(1), batches: seedsSchema }).nullable(),
   /** Size in pixels of the picture whose noise is in the middle of the start. */
   resizeFrom: z.strictObject({ width: side, height: side }).nullable(),
+  /** What the run begins with besides noise; null: nothing. */
+  start: startSchema.nullable(),
   batches: seedsSchema,
 });
 
@@ -164,6 +167,14 @@ export function textBytes({ prompt, negativePrompt, textWindow }: GenerationPlan
   const parts = negativePrompt.part === null ? prompt.parts : [...prompt.parts, negativePrompt.part];
   const windows = parts.reduce((sum, part) => sum + part.texts.length * chunkCount([part]), 0);
   return 2 * Float32Array.BYTES_PER_ELEMENT * windows * textWindow * width;
+}
+
+/** Size of the finished pictures in pixels. */
+export function pictureSize({ start, width, height }: GenerationPlan): {
+  readonly width: number;
+  readonly height: number;
+} {
+  return start?.output ?? { width, height };
 }
 
 /** Images of the whole run. */

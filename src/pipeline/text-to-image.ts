@@ -6,7 +6,7 @@ import { LIMITS, type NoiseName } from '../request/limits.js';
 import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
 import { findSampler, type SamplerInfo } from '../sampling/samplers.js';
 import { findScheduler } from '../sampling/schedules.js';
-import { planWalk } from '../sampling/walks.js';
+import { planWalk, type WalkShare, type WalkStart } from '../sampling/walks.js';
 import { type GenerationPlan, PLAN_FORMAT } from './plan.js';
 import { planPrompts } from './prompts.js';
 import type { RunSeeds } from './seeds.js';
@@ -18,7 +18,7 @@ const NOISE_SOURCES: Readonly<Record<NoiseName, NoiseSource>> = { gpu: 'philox',
  * What can be refused without a model: names.
  * @throws UsageError
  */
-export function checkNames(request: TextToImageRequest): void {
+export function checkNames(request: Pick<TextToImageRequest, 'sampler' | 'scheduler'>): void {
   findSampler(request.sampler);
   findScheduler(request.scheduler);
 }
@@ -41,7 +41,12 @@ function samplerSettings(sampler: SamplerInfo, request: TextToImageRequest, { op
   };
 }
 
-function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context: RuntimeContext) {
+function planSampler(
+  sampler: SamplerInfo,
+  request: TextToImageRequest,
+  context: RuntimeContext,
+  share: WalkShare | undefined,
+) {
   const { options } = context;
   const { noise } = context.model.description;
   const isUsual = noise.origin === 'default' && !noise.zeroTerminalSnr.value;
@@ -54,8 +59,9 @@ function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context:
     own: request.sigmas,
     skipType: options.uniPcSkipType,
     trailing: noise.trailingTimesteps,
+    share,
   });
-  return {
+  const walked = {
     sampler: {
       id: sampler.id,
       name: sampler.name,
@@ -67,9 +73,10 @@ function planSampler(sampler: SamplerInfo, request: TextToImageRequest, context:
     steps: samplingSteps(request),
     sigmas: [...walk.sigmas],
     timesteps: walk.timesteps === null ? null : [...walk.timesteps],
-    startWithSignal: options.sgmNoiseMultiplier && walk.timesteps === null,
+    startWithSignal: options.sgmNoiseMultiplier && walk.timesteps === null && share === undefined,
     wholeTimesteps: options.enableQuantization && walk.timesteps === null && !sampler.distilled,
   };
+  return { walked, start: walk.start };
 }
 
 /** Each picture alone where the sampler's steps depend on it. */
@@ -113,16 +120,14 @@ function planModel({ name, sha256, vae, description }: RuntimeContext['model']):
   };
 }
 
-/**
- * Resolves a request on a context into plain data.
- * @throws UsageError for what the request asks wrongly, FailureError for what the model cannot do
- */
-export function planTextToImage(
+/** All that both kinds of run have: the whole plan of one from text, and where a share of its walk begins. */
+export function planGeneration(
   request: TextToImageRequest,
   context: RuntimeContext,
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,
-): GenerationPlan {
+  share?: WalkShare,
+): { plan: GenerationPlan; start: WalkStart | undefined } {
   const { width, height } = request;
   const { latentScale, text } = context.model.description;
   if (width % latentScale !== 0 || height % latentScale !== 0) {
@@ -137,7 +142,8 @@ export function planTextToImage(
     );
   }
   const sampler = findSampler(request.sampler);
-  return {
+  const { walked, start } = planSampler(sampler, request, context, share);
+  const plan: GenerationPlan = {
     format: PLAN_FORMAT,
     kind: 'txt2img',
     model: planModel(context.model),
@@ -152,7 +158,22 @@ export function planTextToImage(
     // As in the webui it means nothing to families that always take the same layer.
     clipSkip: text.hasClipSkip ? request.clipSkip : 1,
     cfgScale: request.cfgScale,
-    ...planSampler(sampler, request, context),
+    ...walked,
+    start: null,
     ...planSeeds(request, seeds, sampler, context),
   };
+  return { plan, start };
+}
+
+/**
+ * Resolves a request on a context into plain data.
+ * @throws UsageError for what the request asks wrongly, FailureError for what the model cannot do
+ */
+export function planTextToImage(
+  request: TextToImageRequest,
+  context: RuntimeContext,
+  seeds: RunSeeds,
+  tokenizer: ClipTokenizer,
+): GenerationPlan {
+  return planGeneration(request, context, seeds, tokenizer).plan;
 }

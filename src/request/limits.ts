@@ -56,6 +56,39 @@ export const LIMITS = {
   threads: { min: 1, max: 1024 },
 } as const;
 
+/** Of a run that begins with pictures; the webui's page has these. */
+export const IMAGE_DEFAULTS = {
+  denoisingStrength: 0.75,
+  resizeMode: 'stretch',
+  imageCfgScale: 1.5,
+  maskBlur: 4,
+  maskRound: true,
+  maskedContent: 'original',
+  inpaintArea: 'whole',
+  inpaintPadding: 32,
+  invertMask: false,
+} as const;
+export const IMAGE_LIMITS = {
+  /** Pictures that one run begins with. */
+  images: 64,
+  imageCfgScale: { min: 0, max: 100 },
+  maskBlur: { min: 0, max: 256 },
+  padding: { min: 0, max: 4096 },
+  noiseMultiplier: { min: 0, max: 10 },
+} as const;
+
+/** How a picture gets the run's size: stretched, covering it and cut, inside it with its edges drawn out, or as a latent. */
+export const RESIZE_MODES = ['stretch', 'crop', 'fill', 'latent'] as const;
+export type ResizeMode = (typeof RESIZE_MODES)[number];
+
+/** What stands under a mask at the start: blurred surroundings, what was there, noise, nothing. */
+export const MASKED_CONTENTS = ['fill', 'original', 'noise', 'nothing'] as const;
+export type MaskedContent = (typeof MASKED_CONTENTS)[number];
+
+/** What a run with a mask works on: the whole picture, or the masked part of it at the run's size. */
+export const INPAINT_AREAS = ['whole', 'masked'] as const;
+export type InpaintArea = (typeof INPAINT_AREAS)[number];
+
 /** Where the noise comes from: the webui's GPU stream (Philox) or torch's CPU generator. */
 export const NOISE_NAMES = ['gpu', 'cpu'] as const;
 export type NoiseName = (typeof NOISE_NAMES)[number];

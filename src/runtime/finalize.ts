@@ -8,7 +8,8 @@ import { makeGrid } from '../image/grid.js';
 import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import { encodeRecord, type PictureRecord, planOfPicture } from '../pipeline/picture-record.js';
-import { type GenerationPlan, hashPlan, parsePlan } from '../pipeline/plan.js';
+import { type GenerationPlan, hashPlan, parsePlan, pictureSize } from '../pipeline/plan.js';
+import type { PlanStart } from '../pipeline/plan-start.js';
 import { tilingToTell } from '../pipeline/tiling.js';
 import { findSampler } from '../sampling/samplers.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
@@ -65,12 +66,45 @@ function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
   return parts.some((part) => part?.texts.some(({ text }) => /[([]/.test(text)));
 }
 
+const RESIZE_NOTES = {
+  stretch: undefined,
+  crop: 'Crop and resize',
+  fill: 'Resize and fill',
+  latent: 'Just resize (latent upscale)',
+} as const;
+const CONTENT_NOTES = { fill: 'fill', original: undefined, noise: 'latent noise', nothing: 'latent nothing' } as const;
+
+/** What a picture says of the one that it began with: the webui's keys, and those without which it is not made again. */
+function startExtras(start: PlanStart): [string, InfotextValue][] {
+  const { mask, resizeMode, exactSteps, background, pictures, noiseMultiplier, extraNoise } = start;
+  const masked = mask?.area === 'masked' ? mask : undefined;
+  return [
+    ['Mask mode', mask?.invert ? 'Inpaint not masked' : undefined],
+    ['Mask blur', mask?.blurX || undefined],
+    ['Mask blur y', mask && mask.blurY !== mask.blurX ? mask.blurY : undefined],
+    ['Soft mask', mask && !mask.round ? true : undefined],
+    ['Inpaint area', masked && 'Only masked'],
+    ['Masked area padding', masked?.padding],
+    ['Masked content', mask === null ? undefined : CONTENT_NOTES[mask.content]],
+    ['Noise multiplier', noiseMultiplier === 1 ? undefined : noiseMultiplier],
+    ['Extra noise', extraNoise || undefined],
+    ['Resize mode', RESIZE_NOTES[resizeMode]],
+    ['Exact steps', exactSteps ? true : undefined],
+    [
+      'Background',
+      background !== '#ffffff' && pictures.some(({ channels }) => channels === 4) ? background : undefined,
+    ],
+    ['Color correction', start.colorCorrection ? true : undefined],
+  ];
+}
+
 function extras(plan: GenerationPlan, extensions: readonly string[]): [string, InfotextValue][] {
   const { sampler } = plan;
   const { walk, eta } = findSampler(sampler.id);
   const unless = <K extends keyof typeof SAMPLER_DEFAULTS>(key: K): InfotextValue =>
     sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
   return [
+    ...(plan.start === null ? [] : startExtras(plan.start)),
     ...sampler.schedulerNotes.map(([key, value]): [string, InfotextValue] => [key, value]),
     ['SGM noise multiplier', plan.startWithSignal ? true : undefined],
     ['Sigmas', sampler.scheduler === 'own' ? plan.sigmas.join(', ') : undefined],
@@ -115,6 +149,7 @@ export function describePicture(
     variationSeed: variation?.batches.flat()[image.index],
     variationSeedStrength: variation?.strength,
     seedResizeFrom: resizeFrom === null ? undefined : `${resizeFrom.width}x${resizeFrom.height}`,
+    denoisingStrength: plan.start?.denoisingStrength,
     clipSkip: plan.clipSkip,
     ensd: findSampler(sampler.id).usesEnsd && sampler.eta !== 0 ? plan.seedDelta : undefined,
     rng: plan.noiseSource === 'torch-cpu' ? 'CPU' : 'GPU',
@@ -169,7 +204,7 @@ export function requireFile(image: DescribedImage, { format, quality }: FileOpti
 /** As `requireFile`, for pictures that are not made yet. @throws UsageError */
 export function requireFiles(prepared: PreparedRun): void {
   const { plan, output, sheet } = prepared;
-  const { width, height } = sheet ?? plan;
+  const { width, height } = sheet ?? pictureSize(plan);
   const points = Array.from({ length: plan.sigmas.length }, (_, step) => step);
   // As long as a real trail: hashes cannot be deflated.
   const hashes = points.map(() => randomBytes(8).toString('hex'));

@@ -6,6 +6,7 @@ import type { DecodedImage, Estimate } from '../native/types.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import type { CommandOptionsInput } from '../request/command-options.js';
 import { UsageError } from '../request/errors.js';
+import type { ImageToImageInput } from '../request/img2img.js';
 import { DEFAULTS, type ImageFormat, LIMITS } from '../request/limits.js';
 import type { TextToImageInput } from '../request/txt2img.js';
 import { resolveCommandOptions } from './command-options.js';
@@ -88,12 +89,13 @@ function forward(queue: EventQueue<GenerateEvent>, event: RunEvent): void {
 
 /**
  * Makes pictures and tells how it goes: `for await (const event of generate({ prompt: 'a fox' }, { model: 'fox' }))`.
+ * With `initImages` pictures begin with these.
  * Nothing begins before the first event is asked for, and leaving the loop stops the run. Any number of calls may be
  * under way, in worker threads too; each gives what it gives alone.
  * @throws UsageError for a wrong request, FailureError (E_CANCELLED after an abort) for what could not be done
  */
 export async function* generate(
-  request: TextToImageInput | PlanInput,
+  request: TextToImageInput | ImageToImageInput | PlanInput,
   settings: GenerateSettings,
 ): AsyncGenerator<GenerateEvent, void, void> {
   const { provider: given, options, signal, previewEvery, extensions = [], ...machine } = settings;

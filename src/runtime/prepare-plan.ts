@@ -1,9 +1,11 @@
 import { shortHash } from '../checkpoints/hash.js';
 import { type CommandOptions, createContext, type OpenModel, type ResolvedDevice } from '../context/runtime-context.js';
 import type { Capabilities, ModelDescription, ModelOverrides } from '../native/types.js';
-import { type GenerationPlan, hashPlan, type PlanPart, parsePlan } from '../pipeline/plan.js';
+import { type GenerationPlan, hashPlan, imageCount, type PlanPart, parsePlan, pictureSize } from '../pipeline/plan.js';
+import { prepareStart, settingsOf } from '../pipeline/start-pictures.js';
 import { parseWith } from '../request/describe.js';
-import { FailureError } from '../request/errors.js';
+import { FailureError, UsageError } from '../request/errors.js';
+import type { PictureInput } from '../request/img2img.js';
 import { type TextToImageInput, textToImageSchema } from '../request/txt2img.js';
 import { findSampler } from '../sampling/samplers.js';
 import { resolveDevice } from './device.js';
@@ -16,12 +18,16 @@ import {
   type PrepareInput,
   type PrepareParts,
 } from './prepare.js';
+import { readInputs, requireInputs } from './run-inputs.js';
 
 /** A saved plan in a request's place: what it says is run, and the rest is how its pictures are kept. */
 export interface PlanInput extends Partial<Pick<TextToImageInput, keyof OutputOptions>> {
   readonly plan: unknown;
   /** Whether a model that is given by name may be another than the plan's; the plan that is run then names it. */
   readonly otherModel?: boolean;
+  /** The pictures that the plan was made with, and its mask, where it begins with such. */
+  readonly initImages?: readonly PictureInput[] | undefined;
+  readonly mask?: PictureInput | undefined;
 }
 
 export function isPlanInput(input: unknown): input is PlanInput {
@@ -45,6 +51,9 @@ export function deviceOfPlan(
   const own = isHere || precision !== 'fp32' ? device.name : 'auto';
   return resolveDevice({ device: asked.device === 'auto' ? own : asked.device, precision }, capabilities);
 }
+
+const sameSize = (a: { width: number; height: number }, b: { width: number; height: number }): boolean =>
+  a.width === b.width && a.height === b.height;
 
 /** Where the model or VAE of a plan lies. @throws FailureError E_MODEL_NOT_FOUND */
 async function locate(
@@ -147,6 +156,29 @@ function requireSame({ model: wanted }: GenerationPlan, model: OpenModel): void 
   compare('VAE', wanted.vae?.sha256, model.vae?.sha256);
 }
 
+/**
+ * The pictures that a plan begins with.
+ * @throws FailureError E_INPUT where they are not those that it was made with
+ */
+async function picturesOf(plan: GenerationPlan, input: PlanInput, latentScale: number) {
+  const { start } = plan;
+  const { initImages = [], mask } = input;
+  if (start === null) {
+    if (initImages.length === 0 && mask === undefined) return {};
+    throw new UsageError('the plan begins with no picture: give none', 'initImages');
+  }
+  if (initImages.length === 0) throw new UsageError('the plan begins with a picture: give it too', 'initImages');
+  const inputs = await readInputs(initImages, mask);
+  requireInputs(start, inputs);
+  const pictures = prepareStart(inputs, settingsOf(start, plan, latentScale));
+  const { width, height } = pictures.encoded[0] ?? plan;
+  const { output } = pictures;
+  if (width !== start.encoded.width || height !== start.encoded.height || !sameSize(output, start.output)) {
+    throw new FailureError('E_PLAN', "the plan's sizes are not those that its pictures give");
+  }
+  return { pictures, notes: inputs.notes };
+}
+
 /** The plan as it runs here: on this device, with this model. */
 function asRun(plan: GenerationPlan, device: ResolvedDevice, { name, sha256, vae }: OpenModel): GenerationPlan {
   const isSame = plan.model.sha256 === sha256 && plan.model.vae?.sha256 === vae?.sha256;
@@ -164,7 +196,7 @@ export async function preparePlan(run: PrepareInput, input: PlanInput, parts: Pr
   const { commandOptions, state, naming, onStage } = run;
   onStage('validate');
   const saved = parsePlan(input.plan);
-  const { plan: _, otherModel: _other, ...rest } = input;
+  const { plan: _, otherModel: _other, initImages: _images, mask: _mask, ...rest } = input;
   const output = parseWith(outputSchema, rest, naming);
   findSampler(saved.sampler.id);
   onStage('override-options');
@@ -174,12 +206,13 @@ export async function preparePlan(run: PrepareInput, input: PlanInput, parts: Pr
   const { device, model } = await openFor(saved, input, run, parts.provider);
   try {
     onStage('seeds');
-    const sheet = output.grid ? gridSize(saved.batches.flat().length, saved) : undefined;
+    const sheet = output.grid ? gridSize(imageCount(saved), pictureSize(saved)) : undefined;
     onStage('context');
     const context = createContext({ model, options, device, state, commandOptions });
     onStage('plan');
     const plan = asRun(saved, device, model);
-    return { output, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
+    const start = await picturesOf(plan, input, model.description.latentScale);
+    return { output, context, plan, planSha256: hashPlan(plan), sheet, ...start, ...estimateRun(plan, context, sheet) };
   } catch (error) {
     model.release?.();
     throw error;

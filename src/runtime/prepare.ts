@@ -10,17 +10,21 @@ import {
 } from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
-import { chunkCount, type GenerationPlan, hashPlan, imageCount, textBytes } from '../pipeline/plan.js';
+import { planImageToImage, withBatches, withSize } from '../pipeline/image-to-image.js';
+import { chunkCount, type GenerationPlan, hashPlan, imageCount, pictureSize, textBytes } from '../pipeline/plan.js';
 import { expandPrompts } from '../pipeline/prompts.js';
 import { type RandomInteger, runSeeds } from '../pipeline/seeds.js';
+import type { RunInputs, StartPictures } from '../pipeline/start-pictures.js';
 import { checkNames, planTextToImage } from '../pipeline/text-to-image.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
 import { UsageError } from '../request/errors.js';
+import { type ImageToImageRequest, isImageInput, parseImageToImage } from '../request/img2img.js';
 import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js';
 import type { MemoryNeed } from './memory.js';
 import type { ModelProvider } from './model-provider.js';
 import { openModel } from './open-model.js';
+import { readInputs } from './run-inputs.js';
 import { loadStyles } from './styles.js';
 
 /** The order in which a run goes; each is told before it begins. */
@@ -56,6 +60,8 @@ export interface PrepareParts {
 /** How pictures are kept. */
 export type OutputOptions = Pick<TextToImageRequest, 'format' | 'quality' | 'grid' | 'trail'>;
 
+type AnyRequest = TextToImageRequest | ImageToImageRequest;
+
 /** All that is known before anything is computed. */
 export interface PreparedRun {
   readonly output: OutputOptions;
@@ -66,6 +72,10 @@ export interface PreparedRun {
   readonly memory: MemoryNeed;
   /** The grid's size in pixels, where one was asked for. */
   readonly sheet: PixelSize | undefined;
+  /** What the run begins with, where that is more than noise. */
+  readonly pictures?: StartPictures | undefined;
+  /** Lines for people, about what was decided for them. */
+  readonly notes?: readonly string[] | undefined;
   /** Names of extensions that may change the pictures; a plan alone does not give those again. */
   readonly extensions?: readonly string[] | undefined;
 }
@@ -100,6 +110,7 @@ export function estimateRun(
   sheet: PixelSize | undefined,
 ): { estimate: Estimate; memory: MemoryNeed } {
   const { part: negative } = plan.negativePrompt;
+  const { width, height } = pictureSize(plan);
   const condTokens = chunkCount(plan.prompt.parts) * plan.textWindow;
   const estimate = context.model.engine.estimate({
     latentWidth: plan.latentWidth,
@@ -113,7 +124,7 @@ export function estimateRun(
   const memory = {
     engineBytes: estimate.peakBytes + textBytes(plan, context.model.description.text.width),
     loadedBytes: context.model.loaded ? estimate.weightBytes : 0,
-    pictureBytes: 3 * (imageCount(plan) * plan.width * plan.height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
+    pictureBytes: 3 * (imageCount(plan) * width * height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
   };
   return { estimate, memory };
 }
@@ -122,10 +133,16 @@ export function estimateRun(
 interface OpenedRun extends PrepareInput {
   /** The request's fields as they were given. */
   readonly asked: unknown;
+  readonly inputs: RunInputs | undefined;
   readonly texts: ReturnType<typeof expandPrompts>;
   readonly options: OptionsSnapshot;
   readonly device: ResolvedDevice;
   readonly model: OpenModel;
+}
+
+/** A request of either kind: one that has pictures begins with them. @throws UsageError */
+function parseRequest(given: unknown, naming: FieldNaming | undefined): AnyRequest {
+  return isImageInput(given) ? parseImageToImage(given, naming) : parseTextToImage(given, naming);
 }
 
 /**
@@ -136,8 +153,9 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const { commandOptions, state, naming, onStage } = run;
   onStage('validate');
   const given = givenFields(run.input);
-  const asked = parseTextToImage(given, naming);
+  const asked = parseRequest(given, naming);
   checkNames(asked);
+  const inputs = 'initImages' in asked ? await readInputs(asked.initImages, asked.mask) : undefined;
   onStage('override-options');
   const options = derive(parts.options.snapshot(), run.overrideOptions, naming);
   const texts = expandPrompts(asked, options, await loadStyles(asked.styles, commandOptions));
@@ -145,25 +163,61 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   onStage('model');
   const { device, model } = await openModel(commandOptions, parts.provider, state.signal);
   try {
-    return await planRun({ ...run, asked: given, texts, options, device, model }, parts);
+    return await planRun({ ...run, asked: given, inputs, texts, options, device, model }, parts);
   } catch (error) {
     model.release?.();
     throw error;
   }
 }
 
+/** The request with the model's own defaults, of which sizes do not count for pictures. */
+function completeRequest({ asked, texts, model, naming, inputs }: OpenedRun) {
+  const { prompt, negativePrompt } = texts;
+  const own = modelDefaults(model.description.metadata, model.path, model.description.noise.trailingTimesteps);
+  if (inputs === undefined) {
+    const request = parseTextToImage({ ...own, ...(asked as object), prompt, negativePrompt }, naming);
+    return { request, inputs };
+  }
+  const { width: _width, height: _height, ...defaults } = own;
+  const given = parseImageToImage({ ...defaults, ...(asked as object), prompt, negativePrompt }, naming);
+  return { request: withBatches(withSize(given, inputs), inputs.pictures.length), inputs };
+}
+
 /** seeds → context → plan, on an open model. */
 async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun> {
-  const { commandOptions, state, naming, onStage, asked: given, texts, options, device, model } = run;
-  const defaults = modelDefaults(model.description.metadata, model.path, model.description.noise.trailingTimesteps);
-  const { prompt, negativePrompt } = texts;
-  const request = parseTextToImage({ ...defaults, ...(given as object), prompt, negativePrompt }, naming);
+  const { commandOptions, state, onStage, options, device, model } = run;
+  const completed = completeRequest(run);
+  const { request } = completed;
   onStage('seeds');
   const seeds = runSeeds(request, parts.random);
-  const sheet = request.grid ? gridSize(seeds.batches.flat().length, request) : undefined;
+  // Of the size asked for here; where only a part is made the sheet is larger, and is looked at again below.
+  const asked = request.grid ? gridSize(seeds.batches.flat().length, request) : undefined;
   onStage('context');
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
-  const plan = planTextToImage(request, context, seeds, await parts.tokenizer(model));
-  return { output: request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
+  const tokenizer = await parts.tokenizer(model);
+  if (completed.inputs === undefined) {
+    const plan = planTextToImage(request, context, seeds, tokenizer);
+    return {
+      output: request,
+      context,
+      plan,
+      planSha256: hashPlan(plan),
+      sheet: asked,
+      ...estimateRun(plan, context, asked),
+    };
+  }
+  const { inputs } = completed;
+  const { plan, pictures, notes } = planImageToImage(completed.request, context, seeds, tokenizer, inputs);
+  const sheet = request.grid ? gridSize(imageCount(plan), pictureSize(plan)) : undefined;
+  return {
+    output: request,
+    context,
+    plan,
+    planSha256: hashPlan(plan),
+    sheet,
+    pictures,
+    notes: [...inputs.notes, ...notes],
+    ...estimateRun(plan, context, sheet),
+  };
 }

@@ -11,6 +11,7 @@ import { type ExecuteHooks, executePlan, type GeneratedImage, type RemoteExecuto
 import type { RandomInteger } from '../pipeline/seeds.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
+import { FailureError } from '../request/errors.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describeImage, finalizeRun, type GenerationResult, requireFiles } from './finalize.js';
 import { whatFits } from './fitting.js';
@@ -108,7 +109,7 @@ export class ProcessingRunner {
   }
 
   /**
-   * Makes the pictures of a request (`TextToImageInput`) or of a saved plan (`PlanInput`). Finalize runs however the rest ends, and the state says how.
+   * Makes the pictures of a request (`TextToImageInput`, or `ImageToImageInput`) or of a saved plan (`PlanInput`). Finalize runs however the rest ends, and the state says how.
    * @throws UsageError for a wrong request, FailureError (E_CANCELLED when interrupted) for what could not be done
    */
   async run(input: unknown, settings: RunSettings): Promise<GenerationResult> {
@@ -213,10 +214,13 @@ export class ProcessingRunner {
     };
     const { plan, planSha256, context } = prepared;
     const { remote } = this.#parts;
+    if (remote !== undefined && prepared.pictures !== undefined) {
+      throw new FailureError('E_QUEUE', 'pictures to begin with are not sent to a fleet yet: run this here');
+    }
     if (remote === undefined) onStarted();
     const batches =
       remote === undefined
-        ? executePlan(plan, context, shared)
+        ? executePlan(plan, context, shared, prepared.pictures)
         : remote.execute(plan, context, { ...shared, planSha256, onStarted, onPreviews: step, addTime: metrics.add });
     for await (const batch of batches) {
       images.push(...batch);

@@ -1,11 +1,12 @@
 import { UsageError } from '../request/errors.js';
+import { LIMITS } from '../request/limits.js';
 import type { SamplerInfo } from './samplers.js';
 import { karras } from './schedule-formulas.js';
 import { checkSteps, computeSigmas, type Schedule, type ScheduleRequest } from './schedules.js';
+import { ddimTimesteps, type SkipType, trailingTimesteps, uniPcTimesteps } from './timestep-lists.js';
 import { modelSigmas, sigmaAt, tToSigma } from './trained-sigmas.js';
 
-/** How UniPC's timesteps lie: evenly, evenly in their square root, or evenly in log alpha/sigma. */
-export type SkipType = 'time_uniform' | 'time_quadratic' | 'logSNR';
+export type { SkipType } from './timestep-lists.js';
 
 export interface WalkRequest extends ScheduleRequest {
   /** Sigmas of one's own, instead of a schedule's and of `steps`: falling, above 0; the last may be 0. */
@@ -13,6 +14,24 @@ export interface WalkRequest extends ScheduleRequest {
   readonly skipType?: SkipType;
   /** The model's scheduler counts timesteps from the last trained one downwards: so do DDIM and PLMS then. */
   readonly trailing?: boolean;
+  /** Only the end of the walk, for a run that begins in a latent. */
+  readonly share?: WalkShare | undefined;
+}
+
+/** How much of a walk is gone. */
+export interface WalkShare {
+  /** 0 … 1: the share of the steps, from the end. */
+  readonly strength: number;
+  /** `steps` is how many are gone, of a walk that is so much longer; else how many the whole walk has. */
+  readonly exact: boolean;
+}
+
+/** Where the end of a walk begins. */
+export interface WalkStart {
+  /** Where the noise is put into the latent; null for samplers that walk sigmas, which do it at the first. */
+  readonly timestep: number | null;
+  /** The smallest sigma above 0 and the largest of the whole schedule, for the samplers whose noise depends on them. */
+  readonly noiseInterval: { readonly low: number; readonly high: number } | null;
 }
 
 /** What a sampler goes along, from its start to its end. */
@@ -25,6 +44,8 @@ export interface SamplingWalk {
   /** Of a sampler that walks timesteps; `sigmas` are then theirs. Null for the others. */
   readonly timesteps: Float32Array | null;
   readonly notes: Schedule['notes'];
+  /** Only where a share was asked for. */
+  readonly start?: WalkStart;
 }
 
 const RHO = 7;
@@ -57,48 +78,51 @@ function withRestarts(sigmas: readonly number[]): number[] {
   return [...main.slice(0, low + 1), ...Array.from({ length: times }, () => again).flat(), ...main.slice(low + 1)];
 }
 
-/** The webui's: 1, 1 + s, 1 + 2s … with s = 1000 div steps, from the largest down; often more than `steps`. */
-function ddimTimesteps(steps: number, count: number): number[] {
-  const step = Math.floor(count / steps);
-  const found: number[] = [];
-  for (let t = 0; t < count; t += step) found.push(Math.min(t + 1, count - 1));
-  return [...new Set(found)].reverse();
-}
-
-/** As diffusers' "trailing" has them: from the last trained one down in even strides, then the clean end. */
-function trailingTimesteps(steps: number, count: number): number[] {
-  return [...Array.from({ length: steps }, (_, i) => Math.round(count - (i * count) / steps) - 1), -1];
-}
-
-/** As many steps as the webui's list has entries, over the whole range; in UniPC's time t stands for (t + 1)/1000. */
-function uniPcTimesteps(steps: number, trained: Float64Array, skipType: SkipType): number[] {
-  const last = trained.length - 1;
-  const n = ddimTimesteps(steps, trained.length).length;
-  if (skipType === 'logSNR') return logSnrTimesteps(n, trained);
-  const root = (i: number): number => Math.sqrt(last + 1) * (1 - i / n) + i / n;
-  const place = skipType === 'time_quadratic' ? (i: number) => root(i) ** 2 - 1 : (i: number) => last * (1 - i / n);
-  return Array.from({ length: n + 1 }, (_, i) => (i === 0 ? last : i === n ? 0 : place(i)));
-}
-
-/** log(alpha/sigma) is -log of our sigma: even steps in it, and log alpha linear between the whole timesteps there. */
-function logSnrTimesteps(n: number, trained: Float64Array): number[] {
-  const [low, high] = [Math.log(sigmaAt(trained, 0)), Math.log(sigmaAt(trained, trained.length - 1))];
-  const logAlpha = (sigma: number): number => -0.5 * Math.log1p(sigma ** 2);
-  return Array.from({ length: n + 1 }, (_, i) => {
-    const wanted = logAlpha(Math.exp(high + (i / n) * (low - high)));
-    const above = trained.findIndex((sigma) => logAlpha(sigma) <= wanted);
-    if (above <= 0) return above < 0 ? trained.length - 1 : 0;
-    const [from, to] = [logAlpha(sigmaAt(trained, above - 1)), logAlpha(sigmaAt(trained, above))];
-    return above - 1 + (wanted - from) / (to - from);
-  });
-}
-
-/** n + 1 sigmas evenly in log sigma over the model's range: the samplers of this walk read the ends and the count. */
-function range(steps: number, trained: Float64Array): number[] {
-  const [low, high] = [sigmaAt(trained, 0), sigmaAt(trained, trained.length - 1)];
+/** n + 1 sigmas evenly in log sigma between two: the samplers of this walk read the ends and the count. */
+function range(steps: number, low: number, high: number): number[] {
   return Array.from({ length: steps + 1 }, (_, i) =>
     i === 0 ? high : i === steps ? low : high * (low / high) ** (i / steps),
   );
+}
+
+/** The webui's largest strength: some of the picture always counts. */
+const MOST = 0.999;
+
+/**
+ * The steps of the whole walk, and the place in its ascending timesteps up to which it goes (t_enc in the webui, which
+ * walks one sigma more).
+ */
+function partOf(steps: number, { strength, exact }: WalkShare): { total: number; place: number } {
+  const share = Math.min(strength, MOST);
+  if (!exact) return { total: steps, place: Math.trunc(share * steps) };
+  if (strength === 0) {
+    throw new UsageError(
+      'a denoising strength of 0 leaves no steps to make exact: give a larger one',
+      'denoisingStrength',
+    );
+  }
+  const total = Math.trunc(steps / share);
+  if (total > LIMITS.steps.max) {
+    throw new UsageError(
+      `exactly ${steps} steps at strength ${strength} are the end of ${total}, more than ${LIMITS.steps.max}: ` +
+        'give fewer steps or a larger strength',
+      'steps',
+    );
+  }
+  return { total, place: steps - 1 };
+}
+
+/** @throws UsageError for a strength at which a sampler has nothing to do */
+function tooWeak({ name }: SamplerInfo): UsageError {
+  return new UsageError(
+    `sampler "${name}" finds nothing to do at so small a strength and so few steps`,
+    'denoisingStrength',
+  );
+}
+
+/** Smallest above 0 and largest. */
+function intervalOf(sigmas: readonly number[]): WalkStart['noiseInterval'] {
+  return { low: Math.min(...sigmas.filter((sigma) => sigma > 0)), high: Math.max(...sigmas) };
 }
 
 function refuseOwn({ name, walk }: SamplerInfo, own: readonly number[]): void {
@@ -108,42 +132,91 @@ function refuseOwn({ name, walk }: SamplerInfo, own: readonly number[]): void {
   throw new UsageError(`sampler "${name}" ${reason}: sigmas of one's own are for other samplers`, 'sigmas');
 }
 
-/**
- * What a sampler goes along.
- * A scheduler means nothing to a sampler that takes none, as in the webui.
- * @throws UsageError for steps out of range, or sigmas for a sampler that takes none
- */
-export function planWalk(request: WalkRequest): SamplingWalk {
-  const { sampler, steps, own, trained = modelSigmas(), skipType = 'time_uniform' } = request;
-  const asked = typeof request.scheduler === 'string' ? request.scheduler : request.scheduler.name;
-  if (own !== undefined) {
-    refuseOwn(sampler, own);
-    if (asked !== 'automatic')
-      throw new UsageError("sigmas of one's own need no scheduler: leave it automatic", 'sigmas');
-    return { scheduler: 'own', label: null, sigmas: Float32Array.from(own), timesteps: null, notes: [] };
-  }
-  if (sampler.automatic !== undefined) {
+/** Of sigmas of one's own. */
+function ownWalk({ sampler, scheduler, share }: WalkRequest, own: readonly number[]): SamplingWalk {
+  refuseOwn(sampler, own);
+  if ((typeof scheduler === 'string' ? scheduler : scheduler.name) !== 'automatic')
+    throw new UsageError("sigmas of one's own need no scheduler: leave it automatic", 'sigmas');
+  const all = own.map(Math.fround);
+  const made = { scheduler: 'own', label: null, timesteps: null, notes: [] };
+  if (share === undefined) return { ...made, sigmas: Float32Array.from(all) };
+  const { total, place } = partOf(all.length - 1, { ...share, exact: false });
+  const start = { timestep: null, noiseInterval: sampler.brownian ? intervalOf(all) : null };
+  return { ...made, sigmas: Float32Array.from(all.slice(total - place - 1)), start };
+}
+
+/** Of a schedule: the end of it where a share is asked for. */
+function scheduledWalk(request: WalkRequest): SamplingWalk {
+  const { sampler, steps, share } = request;
+  const withKnots = (sigmas: number[]) => (sampler.walk === 'restarts' ? withRestarts(sigmas) : sigmas);
+  if (share === undefined) {
     const { scheduler, label, sigmas, notes } = computeSigmas(request);
-    const walked = sampler.walk === 'restarts' ? Float32Array.from(withRestarts([...sigmas])) : sigmas;
-    return { scheduler, label, sigmas: walked, timesteps: null, notes };
+    return { scheduler, label, sigmas: Float32Array.from(withKnots([...sigmas])), timesteps: null, notes };
   }
+  const { total, place } = partOf(steps, share);
+  const { scheduler, label, sigmas, notes } = computeSigmas({ ...request, steps: total });
+  const all = [...sigmas];
+  const start = { timestep: null, noiseInterval: sampler.brownian ? intervalOf(all) : null };
+  const end = withKnots(all.slice(total - place - 1));
+  return { scheduler, label, sigmas: Float32Array.from(end), timesteps: null, notes, start };
+}
+
+/**
+ * Of the range of sigmas alone. The end of a walk has the ends of that of a schedule: uniform, unless asked otherwise;
+ * its last sigma above 0 is the smallest.
+ */
+function rangeWalk(request: WalkRequest, trained: Float64Array): SamplingWalk {
+  const { sampler, steps, share } = request;
+  const made = { scheduler: 'range', label: 'Automatic', timesteps: null, notes: [] };
   checkSteps(steps);
-  if (sampler.walk === 'range') {
-    const sigmas = Float32Array.from(range(steps, trained));
-    return { scheduler: 'range', label: 'Automatic', sigmas, timesteps: null, notes: [] };
+  if (share === undefined) {
+    const ends = [sigmaAt(trained, 0), sigmaAt(trained, trained.length - 1)] as const;
+    return { ...made, sigmas: Float32Array.from(range(steps, ...ends)) };
   }
+  const asScheduled = { ...sampler, walk: 'sigmas', automatic: 'uniform' } as const;
+  const { scheduler, label, sigmas } = scheduledWalk({ ...request, sampler: asScheduled });
+  const [high = 0, low = 0] = [sigmas[0], sigmas.at(-2)];
+  if (!(low < high)) throw tooWeak(sampler);
+  const walked = Float32Array.from(range(sigmas.length - 1, low, high));
+  return { ...made, scheduler, label, sigmas: walked, start: { timestep: null, noiseInterval: null } };
+}
+
+/** Of timesteps: the webui's lists, or where the model's scheduler says so diffusers' "trailing". */
+function timestepWalk(request: WalkRequest, trained: Float64Array): SamplingWalk {
+  const { sampler, steps, skipType = 'time_uniform', share } = request;
+  checkSteps(steps);
   const isUniPc = sampler.id === 'unipc';
   const trailing = request.trailing === true && !isUniPc;
-  if (!isUniPc && !trailing && steps < 2) {
-    // One timestep is no way: the webui then shows the noise it began with.
+  const { total, place } = share === undefined ? { total: steps, place: steps } : partOf(steps, share);
+  const listed = trailing ? trailingTimesteps(total, trained.length) : ddimTimesteps(total, trained.length);
+  // One timestep is no way: the webui then shows what it began with.
+  if (!isUniPc && !trailing && share === undefined && steps < 2) {
     throw new UsageError(`sampler "${sampler.name}" needs at least 2 steps`, 'steps');
   }
-  const spaced = trailing ? trailingTimesteps : ddimTimesteps;
-  const places = isUniPc ? uniPcTimesteps(steps, trained, skipType) : spaced(steps, trained.length);
+  const rising = [...listed].reverse();
+  // The webui puts in the noise of the timestep after the one where it begins.
+  const walked = share === undefined ? listed : rising.slice(0, trailing ? place + 1 : place).reverse();
+  if (walked.length < (isUniPc ? 1 : 2)) throw tooWeak(sampler);
+  const [from = 0] = walked;
+  const first = isUniPc && share === undefined ? trained.length - 1 : from;
+  const places = isUniPc ? uniPcTimesteps(walked.length, first, trained, skipType) : walked;
   const timesteps = Float32Array.from(places);
   const sigmas = Float32Array.from(timesteps, (t) => (t < 0 ? 0 : tToSigma(trained, t)));
   const notes: Schedule['notes'] = isUniPc && skipType !== 'time_uniform' ? [['UniPC skip type', skipType]] : [];
-  return { scheduler: 'timesteps', label: null, sigmas, timesteps, notes };
+  const start = { timestep: rising[place] ?? 0, noiseInterval: null };
+  return { scheduler: 'timesteps', label: null, sigmas, timesteps, notes, ...(share === undefined ? {} : { start }) };
+}
+
+/**
+ * What a sampler goes along.
+ * A scheduler means nothing to a sampler that takes none, as in the webui.
+ * @throws UsageError for steps out of range, sigmas for a sampler that takes none, or a share that leaves no step
+ */
+export function planWalk(request: WalkRequest): SamplingWalk {
+  const { sampler, own, trained = modelSigmas() } = request;
+  if (own !== undefined) return ownWalk(request, own);
+  if (sampler.automatic !== undefined) return scheduledWalk(request);
+  return sampler.walk === 'range' ? rangeWalk(request, trained) : timestepWalk(request, trained);
 }
 
 /** Steps that a sampler completes on these sigmas: all but the restarts. */

@@ -8,6 +8,7 @@ import { ROOT } from '../support/project.js';
 const COMMANDS = [
   [],
   ['txt2img'],
+  ['img2img'],
   ['upscale'],
   ['batch'],
   ['explain'],

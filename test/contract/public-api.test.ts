@@ -16,6 +16,7 @@ it('the library exports these names and no others', () => {
     'encodeImage',
     'generate',
     'hashPlan',
+    'imageToImageSchema',
     'parsePlan',
     'textToImageSchema',
   ]);

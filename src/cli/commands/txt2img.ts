@@ -1,21 +1,7 @@
 import type { Command } from 'commander';
-import { DEFAULTS, FORMAT_NAMES } from '../../request/limits.js';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import {
-  DEFAULT_FOLDER,
-  debugFlag,
-  noTrailFlag,
-  numberFlag,
-  overrideFlags,
-  promptFlags,
-  samplingFlags,
-  showFlag,
-  switchFlag,
-  textFlag,
-  variationFlags,
-} from '../options.js';
-import { machineFlags, pictureFlags } from '../picture-flags.js';
+import { addRunFlags } from '../run-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -31,7 +17,7 @@ In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BR
 /** `sdgen txt2img`: the flags here, the work in run-txt2img. */
 export function addTextToImage(program: Command, io: Io, finish: Finish): void {
   const command = program.command('txt2img').description('make pictures from a prompt');
-  addFlags(command);
+  addRunFlags(command);
   command.addHelpText('after', EXAMPLES).action(async () => {
     const { runTextToImage } = await import('../run-txt2img.js');
     finish(await runTextToImage(readFlags(command, io.env), io));
@@ -49,47 +35,9 @@ at the usual share of the processor's peak, which is measured for a moment.`;
 /** `sdgen plan`: what txt2img with the same flags would do, the memory and the time it would take. */
 export function addPlan(program: Command, io: Io, finish: Finish): void {
   const command = program.command('plan').description('print what txt2img would do, its memory and its time');
-  addFlags(command);
+  addRunFlags(command);
   command.addHelpText('after', PLAN_NOTES).action(async () => {
     const { runPlan } = await import('../run-txt2img.js');
     finish(await runPlan(readFlags(command, io.env), io));
   });
-}
-
-function addFlags(command: Command): void {
-  command
-    .optionsGroup('Picture:')
-    .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
-    .addOption(textFlag('-n, --negative-prompt <text>', 'what it should not show'))
-    .addOption(textFlag('--from <image>', "take over a picture's parameters; other flags win"))
-    .addOption(
-      textFlag('--plan <file>', 'run a saved plan exactly (from --dry-run --json); it says all but where and how'),
-    );
-  for (const option of pictureFlags()) command.addOption(option);
-  command.optionsGroup('Prompt:');
-  for (const option of promptFlags()) command.addOption(option);
-  command.optionsGroup('Variation of the seed:');
-  for (const option of variationFlags()) command.addOption(option);
-  command.optionsGroup('Sampling:');
-  for (const option of samplingFlags()) command.addOption(option);
-  command.optionsGroup('Model and machine:');
-  for (const option of machineFlags()) command.addOption(option);
-  command.optionsGroup("Model facts (default: the file's metadata, else its family's):");
-  for (const option of overrideFlags()) command.addOption(option);
-  command
-    .optionsGroup('Output:')
-    .addOption(
-      textFlag('-o, --output <file|dir|->', 'x.png (.jpg, .webp, .avif), a folder, or -', `${DEFAULT_FOLDER}/`),
-    )
-    .addOption(textFlag('--format <name>', FORMAT_NAMES.join(', '), "the output's extension, else png"))
-    .addOption(numberFlag('--quality <n>', 'of jpeg, webp and avif, 1 to 100', DEFAULTS.quality))
-    .addOption(switchFlag('--grid', 'also write all pictures on one sheet'))
-    .addOption(noTrailFlag())
-    .addOption(switchFlag('--force', 'replace existing files'))
-    .addOption(showFlag())
-    .addOption(switchFlag('--json', 'print one JSON document on standard output'))
-    .addOption(switchFlag('--dry-run', 'print the resolved plan; load no weights, write nothing'))
-    .addOption(switchFlag('--profile', 'print time, GFLOP/s and share of each kind of op'))
-    .addOption(switchFlag('-q, --quiet', 'no progress'))
-    .addOption(debugFlag());
 }

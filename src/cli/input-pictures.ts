@@ -1,0 +1,40 @@
+import { resolve } from 'node:path';
+import { readPicture } from '../image/read-picture.js';
+import type { Pixels } from '../image/resize.js';
+import { FailureError } from '../request/errors.js';
+import type { PixelInput } from '../request/img2img.js';
+import { warn } from './failure.js';
+import type { Flags } from './flags.js';
+import type { Io } from './io.js';
+import { printable, readImage } from './run-info.js';
+
+/**
+ * Decodes an image file's bytes; what of the file is left out is told on stderr.
+ * @throws FailureError that names the file
+ */
+export async function decodeFile(bytes: Uint8Array, file: string, io: Io): Promise<Pixels> {
+  try {
+    const { pixels, notes } = await readPicture(bytes);
+    for (const note of notes) warn(io, printable(`${file} ${note}`));
+    return pixels;
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
+    throw new FailureError(error.code, printable(`${file} ${error.message}`), { cause: error });
+  }
+}
+
+async function readInput(file: string, io: Io): Promise<PixelInput> {
+  const { data, width, height, channels } = await decodeFile(await readImage(resolve(io.cwd, file)), file, io);
+  return { data, width, height, channels: channels === 4 ? 4 : 3 };
+}
+
+/**
+ * A request's pictures and mask from the files that the command line names.
+ * @throws FailureError that names the file
+ */
+export async function readInputPictures(images: readonly string[], { values }: Flags, io: Io) {
+  const initImages: PixelInput[] = [];
+  for (const image of images) initImages.push(await readInput(image, io));
+  const mask = typeof values.mask === 'string' ? await readInput(values.mask, io) : undefined;
+  return { initImages, ...(mask === undefined ? {} : { mask }) };
+}

@@ -1,0 +1,59 @@
+import type { RuntimeContext } from '../context/runtime-context.js';
+import type { Latent, StartInput } from '../native/types.js';
+import type { GenerationPlan } from './plan.js';
+import type { StartPictures } from './start-pictures.js';
+
+const FILLS = { fill: 'keep', original: 'keep', noise: 'noise', nothing: 'nothing' } as const;
+
+/** Image `place` of a batch of latents. */
+function imageOf({ data, channels, width, height }: Latent, place: number): Float32Array {
+  const size = channels * width * height;
+  return data.subarray(place * size, (place + 1) * size);
+}
+
+/** Several images of a batch, in that order. */
+function gather(latent: Latent, places: readonly number[]): Latent {
+  const size = latent.channels * latent.width * latent.height;
+  const data = new Float32Array(places.length * size);
+  for (const [i, place] of places.entries()) data.set(imageOf(latent, place), i * size);
+  return { ...latent, data, batch: places.length };
+}
+
+/** What a batch begins with: `first` is the place of its first picture in the run. */
+export type BatchStart = (first: number, count: number) => StartInput;
+
+/**
+ * Encodes a run's pictures, once for all batches. A latent is the mean of the encoder's distribution times the scale factor:
+ * the webui draws from it with the process's own generator, which no seed decides.
+ */
+export async function encodeStart(
+  plan: GenerationPlan,
+  pictures: StartPictures,
+  { model, state }: RuntimeContext,
+): Promise<BatchStart> {
+  const { start, latentWidth: width, latentHeight: height } = plan;
+  if (start === null) throw new TypeError('a run from text has no start');
+  const { signal } = state;
+  const images = pictures.encoded.map(({ data, width, height }) => ({ data, width, height }));
+  const { moments } = await model.engine.encode({ images }, { signal });
+  const scale = Math.fround(plan.model.scaleFactor);
+  const encoded = { ...moments.mean, data: moments.mean.data.map((value) => value * scale) };
+  const fits = encoded.width === width && encoded.height === height;
+  const latent = fits
+    ? encoded
+    : await model.engine.resizeLatent({ latent: encoded, width, height, mode: 'bilinear' }, { signal });
+  const { noiseMultiplier, extraNoise, timestep, mask } = start;
+  const rest = {
+    noiseMultiplier,
+    extraNoise,
+    ...(timestep === null ? {} : { timestep }),
+    ...(pictures.latentMask === undefined
+      ? {}
+      : { mask: pictures.latentMask, fill: FILLS[mask?.content ?? 'original'] }),
+  };
+  return (first, count) => {
+    if (latent.batch === 1) return { latent, ...rest };
+    const places = Array.from({ length: count }, (_, i) => (first + i) % latent.batch);
+    return { latent: gather(latent, places), ...rest };
+  };
+}
