@@ -98,6 +98,11 @@ function startExtras(start: PlanStart): [string, InfotextValue][] {
   ];
 }
 
+/** The same as an object of what is written. */
+export function startParameters(start: PlanStart): Record<string, InfotextValue> {
+  return Object.fromEntries(startExtras(start).filter(([, value]) => value !== undefined && value !== null));
+}
+
 function extras(plan: GenerationPlan, extensions: readonly string[]): [string, InfotextValue][] {
   const { sampler } = plan;
   const { walk, eta } = findSampler(sampler.id);

@@ -17,6 +17,7 @@ import { ServerMetrics } from './metrics.js';
 import { addOpenApi } from './openapi.js';
 import { addPage } from './page.js';
 import { addExtras } from './sdapi/extras.js';
+import { addImg2img } from './sdapi/img2img.js';
 import { addLists } from './sdapi/lists.js';
 import { addMemory } from './sdapi/memory.js';
 import { addModels } from './sdapi/models.js';
@@ -125,6 +126,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   addGuard(http, settings);
   await addOpenApi(http, settings.credentials.length > 0);
   addTxt2img(http, services);
+  addImg2img(http, services);
   addJobs(http, services);
   addProgress(http, services);
   addOptions(http, services);

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { readAs } from './coerce.js';
-import { answerOf, HttpError, refuseField } from './errors.js';
+import { answerOf, HttpError } from './errors.js';
 import type { Job } from './job-store.js';
 import { generationResponse, img2imgBody, txt2imgBody } from './sdapi/bodies.js';
 import { startGeneration } from './sdapi/generation.js';
@@ -128,7 +128,6 @@ export function addJobs(app: FastifyInstance, services: Services): void {
   app.post('/v1/jobs', { schema: { ...answer(202), body: jobBody } }, async (request, reply) => {
     const isPicture = isImg2img(request.body);
     const body = readAs(isPicture ? img2imgBody : txt2imgBody, request.body, 'body');
-    if (isPicture) throw refuseField('init_images', 'pictures from pictures are not built here yet: leave it out');
     const { job } = await startGeneration(services, isPicture ? 'img2img' : 'txt2img', body, true);
     return reply
       .code(202)

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { textToImageSchema } from '../../request/txt2img.js';
 import { samplerNames } from '../../sampling/samplers.js';
 import { schedulerLabels } from '../../sampling/schedules.js';
+import { pictureField } from '../picture-input.js';
 
 /**
  * Bodies of the webui's generation routes. Types and ranges are those of our own requests where a field means the same;
@@ -97,11 +98,11 @@ export type Txt2imgBody = z.output<typeof txt2imgBody>;
 
 export const img2imgBody = z.object({
   ...BASE,
-  init_images: maybe(z.array(z.string()).max(64)),
+  init_images: maybe(z.array(pictureField()).max(64)),
   resize_mode: z.number().int().min(0).max(3).default(0),
   denoising_strength: z.number().min(0).max(1).default(0.75),
-  image_cfg_scale: maybe(z.number()),
-  mask: maybe(z.string()),
+  image_cfg_scale: maybe(z.number().min(0).max(100)),
+  mask: maybe(pictureField()),
   mask_blur: maybe(z.number().int().min(0).max(64)),
   mask_blur_x: z.number().int().min(0).max(64).default(4),
   mask_blur_y: z.number().int().min(0).max(64).default(4),

@@ -90,7 +90,7 @@ export const FIELDS: Readonly<Record<Field, FieldUse>> = {
   hr_negative_prompt: nothing,
   init_images: server,
   resize_mode: server,
-  image_cfg_scale: nothing,
+  image_cfg_scale: server,
   mask: server,
   mask_blur: server,
   mask_blur_x: server,
@@ -101,7 +101,7 @@ export const FIELDS: Readonly<Record<Field, FieldUse>> = {
   inpaint_full_res_padding: server,
   inpainting_mask_invert: server,
   initial_noise_multiplier: server,
-  latent_mask: server,
+  latent_mask: off(isEmpty),
   include_init_images: server,
 };
 
@@ -197,4 +197,15 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   seedResizeFromH: 'seed_resize_from_h',
   clipSkip: 'override_settings',
   etaNoiseSeedDelta: 'override_settings',
+  initImages: 'init_images',
+  resizeMode: 'resize_mode',
+  denoisingStrength: 'denoising_strength',
+  imageCfgScale: 'image_cfg_scale',
+  maskBlurX: 'mask_blur_x',
+  maskBlurY: 'mask_blur_y',
+  maskedContent: 'inpainting_fill',
+  inpaintArea: 'inpaint_full_res',
+  inpaintPadding: 'inpaint_full_res_padding',
+  initialNoiseMultiplier: 'initial_noise_multiplier',
+  img2imgFixSteps: 'override_settings',
 };

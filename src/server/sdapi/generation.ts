@@ -7,6 +7,7 @@ import { commandOptionsFor, type Services } from '../services.js';
 import type { GenerationBody, GenerationResponse } from './bodies.js';
 import { readFields, webuiFieldOf } from './fields.js';
 import type { OptionsView } from './option-store.js';
+import { echoed, pictureFields } from './picture-fields.js';
 import { buildResponse } from './response.js';
 import { ResponseSink, webuiFiles } from './response-sink.js';
 
@@ -81,11 +82,13 @@ export async function startGeneration(
 ): Promise<{ readonly job: Job; readonly response: Promise<GenerationResponse> }> {
   if (!services.isOpen) throw new HttpError(503, 'the server is ending and takes no new work');
   const options = services.options.view(body.override_settings ?? {});
-  const fields = readFields(body, options, services.settings.limits);
+  const read = readFields(body, options, services.settings.limits);
+  const isImage = 'init_images' in body;
+  const fields = isImage ? { ...read, ...(await pictureFields(body, services.settings)) } : read;
   const checkpoint = options.webui.sd_model_checkpoint;
   // Before a place in the queue is taken.
   await commandOptionsFor(services, options);
-  const checked = { kind, body, options, fields, parameters: body };
+  const checked = { kind, body, options, fields, parameters: isImage ? echoed(body) : body };
   const ask = { id: body.force_task_id ?? taskId(kind), kind, batches: body.n_iter, steps: body.steps };
   services.log.info(
     { job: ask.id, kind, checkpoint, width: body.width, height: body.height, steps: body.steps },

@@ -1,5 +1,5 @@
 import { shortHash } from '../../checkpoints/hash.js';
-import type { GenerationResult } from '../../runtime/finalize.js';
+import { type GenerationResult, startParameters } from '../../runtime/finalize.js';
 import { findSampler } from '../../sampling/samplers.js';
 import type { Job } from '../job-store.js';
 import type { GenerationBody, GenerationResponse } from './bodies.js';
@@ -64,6 +64,7 @@ export function infoOf(input: ResponseInput, infotexts: readonly string[], hasGr
     denoising_strength: body.denoising_strength,
     extra_generation_params: {
       ...(plan.sampler.schedulerLabel === null ? {} : { 'Schedule type': plan.sampler.schedulerLabel }),
+      ...(plan.start === null ? {} : startParameters(plan.start)),
       ...(input.fakeInference ? { 'Fake inference': true } : {}),
     },
     index_of_first_image: hasGrid ? 1 : 0,
