@@ -111,7 +111,8 @@ function replaceAxis(name: AxisName, texts: readonly string[]): Axis {
   if (wanted === '') throw new UsageError('Prompt S/R needs a text to look for, then those that take its place');
   return {
     name,
-    field: 'Prompt S/R',
+    // Several replace different texts.
+    field: `Prompt S/R of ${showValue(wanted)}`,
     size: texts.length,
     stage: 2,
     step: (index, fields) => {

@@ -127,6 +127,12 @@ export function noTrailFlag(): Option {
   return forField(Object.assign(option, { negate: false }), 'noTrail');
 }
 
+/** Of a batch; a switch as --no-trail is. */
+export function noSheetFlag(): Option {
+  const option = switchFlag('--no-sheet', 'write no contact sheet of what --x and --y make');
+  return forField(Object.assign(option, { negate: false }), 'noSheet');
+}
+
 /** Of every command that makes pictures. */
 export function extensionFlag(): Option {
   return listFlag('--extension <file>', 'a module whose hooks take part in every run; again for more');

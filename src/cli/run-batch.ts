@@ -4,6 +4,7 @@ import { isIntact } from '../batch/item-sink.js';
 import { type BatchLine, drawSeeds } from '../batch/items.js';
 import { Journal } from '../batch/journal.js';
 import { type BatchEntry, BatchRunner, type ItemOutcome, itemsOf, recordedSeeds } from '../batch/runner.js';
+import { Sheets } from '../batch/sheets.js';
 import { cacheFolder } from '../checkpoints/hash.js';
 import { OptionStore } from '../context/options.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
@@ -84,6 +85,20 @@ function requireBeginning(journal: Journal, resume: boolean, batch: Batch): void
   );
 }
 
+/** Writes the contact sheets of declared axes; one that is too large is told and left out. */
+async function writeSheets(batch: Batch, sheets: Sheets, journal: Journal): Promise<void> {
+  const { io, flags, folder, output } = batch;
+  try {
+    for (const name of await sheets.write(folder, journal, () => new Date().toISOString())) {
+      const path = join(output, name);
+      await writeAll(io.stdout, flags.values.json === true ? json({ sheet: path }) : `${path}\n`);
+    }
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    warn(io, `no contact sheet: ${error.message}`);
+  }
+}
+
 async function make(batch: Batch, executor: BatchExecutor, interrupt: Interrupt): Promise<number> {
   const { io, flags, lines, folder } = batch;
   const { values } = flags;
@@ -91,6 +106,7 @@ async function make(batch: Batch, executor: BatchExecutor, interrupt: Interrupt)
   const journal = await Journal.open(resolve(io.cwd, batch.journal));
   const works = lines.map(({ size, workload }) => ({ items: size, work: workload }));
   const progress = values.quiet === true ? undefined : createBatchProgress(io, works);
+  const sheets = new Sheets();
   const runner = new BatchRunner({
     executor,
     journal,
@@ -98,6 +114,7 @@ async function make(batch: Batch, executor: BatchExecutor, interrupt: Interrupt)
     source: batch.file,
     signal: interrupt.signal,
     onOutcome: async (outcome) => {
+      if (!(outcome.content instanceof UsageError)) sheets.add(outcome.content.item, outcome.files[0]?.name);
       await tell(batch, outcome, progress);
     },
     onEvent: (number, item, event) => progress?.onEvent(number, item.line.workload, event),
@@ -106,6 +123,7 @@ async function make(batch: Batch, executor: BatchExecutor, interrupt: Interrupt)
     requireBeginning(journal, resume, batch);
     const totals = await runner.run(lines, resume);
     progress?.pause();
+    if (values.noSheet !== true) await writeSheets(batch, sheets, journal);
     await writeAll(io.stderr, `${totalsText(totals, itemCount(lines))}\n`);
     return totals.failed + batch.badLines > 0 ? EXIT.failure : EXIT.ok;
   } catch (error) {

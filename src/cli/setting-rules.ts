@@ -15,6 +15,7 @@ const RULES: Readonly<Record<string, z.ZodType>> = {
   output: z.string().min(1).describe('a file, a folder or -').default(`${DEFAULT_FOLDER}/`),
   quiet: onOff(),
   noTrail: onOff(),
+  noSheet: onOff(),
   show: onOff(),
 };
 

@@ -6,6 +6,7 @@ import type { Finish, Io } from '../io.js';
 import {
   DEFAULT_FOLDER,
   debugFlag,
+  noSheetFlag,
   noTrailFlag,
   numberFlag,
   overrideFlags,
@@ -68,6 +69,7 @@ export function addBatch(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--format <name>', FORMAT_NAMES.join(', '), DEFAULTS.format))
     .addOption(numberFlag('--quality <n>', 'of jpeg, webp and avif, 1 to 100', DEFAULTS.quality))
     .addOption(noTrailFlag())
+    .addOption(noSheetFlag())
     .addOption(switchFlag('--json', 'print a JSON document a line for each item that ends'))
     .addOption(switchFlag('--dry-run', 'print what would be made; load no weights, write nothing'))
     .addOption(switchFlag('-q, --quiet', 'no progress'))
