@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * Builds what a checkout needs: `native` (addon and native executables, by cmake-js into build/), `ts` (dist/) and
- * `assets` (dist/assets/). Each part skips what is up to date. SDGEN_CUDA=1 asks for the CUDA backend.
+ * `assets` (dist/assets/). Each part skips what is up to date. `cuda`, or SDGEN_CUDA=1 with `native`, builds the addon
+ * with the CUDA backend: that needs nvcc 12.8 or newer. SDGEN_CUDA_ARCHITECTURES names the cards (80;86;89;90a;120).
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -56,16 +57,17 @@ function configuration(cuda) {
   return JSON.stringify({
     root: ROOT,
     cuda,
+    architectures: cuda ? (process.env.SDGEN_CUDA_ARCHITECTURES ?? '') : '',
     compiler: process.env.CXX ?? '',
     cmakeJs: version('cmake-js'),
     nodeAddonApi: version('node-addon-api'),
   });
 }
 
-export async function buildNative() {
+/** @param {boolean} cuda with the CUDA backend */
+export async function buildNative(cuda = process.env.SDGEN_CUDA === '1') {
   const problem = toolchainProblem();
   if (problem !== undefined) throw new BuildError(problem);
-  const cuda = process.env.SDGEN_CUDA === '1';
   const stamp = join(BUILD, 'configured.json');
   const wanted = configuration(cuda);
   const configured = existsSync(join(BUILD, 'CMakeCache.txt')) && existsSync(stamp);
@@ -74,6 +76,8 @@ export async function buildNative() {
     mkdirSync(BUILD, { recursive: true });
     const cmakeJs = developmentFile('cmake-js/bin/cmake-js');
     const options = ['--out', BUILD, '--log-level', 'error', `--CDSDGEN_CUDA=${cuda ? 'ON' : 'OFF'}`];
+    const architectures = process.env.SDGEN_CUDA_ARCHITECTURES;
+    if (cuda && architectures !== undefined) options.push(`--CDSDGEN_CUDA_ARCHITECTURES=${architectures}`);
     await run('configuring the native build', process.execPath, [cmakeJs, 'configure', ...options]);
     writeFileSync(stamp, wanted);
   }
@@ -130,9 +134,11 @@ export async function buildWeb() {
   await run('building the web page', process.execPath, [vite, 'build', join(SRC, 'web'), ...options]);
 }
 
-const PARTS = { native: buildNative, ts: buildTypeScript, assets: buildAssets, web: buildWeb };
+/** What is built when nothing is asked for. */
+const DEFAULT_PARTS = { native: () => buildNative(), ts: buildTypeScript, assets: buildAssets, web: buildWeb };
+const PARTS = { ...DEFAULT_PARTS, cuda: () => buildNative(true) };
 
-/** @param {string[]} names parts to build; none means all */
+/** @param {string[]} names parts to build; none means all but `cuda` */
 export async function main(names) {
   const parts = /** @type {Record<string, () => void | Promise<void>>} */ (PARTS);
   const unknown = names.find((name) => !Object.hasOwn(parts, name));
@@ -141,7 +147,7 @@ export async function main(names) {
     return 2;
   }
   try {
-    for (const name of names.length > 0 ? names : Object.keys(parts)) await parts[name]?.();
+    for (const name of names.length > 0 ? names : Object.keys(DEFAULT_PARTS)) await parts[name]?.();
     return 0;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;

@@ -69,6 +69,13 @@ class Argument {
     return text;
   }
 
+  /// A device's name; whether the machine has it is the engine's to know.
+  template <typename Names>
+  std::string device(const Names& names) const {
+    const std::string name = text();
+    return name.starts_with("cuda:") ? name : names[one_of(names)];
+  }
+
   /// The place of this string among `names`.
   template <typename Names>
   size_t one_of(const Names& names) const {

@@ -116,7 +116,7 @@ OpenOptions read_open_options(const Argument& options) {
   OpenOptions read;
   read.path = options["path"].text();
   if (const Argument vae = options["vae"]; vae.given()) read.vae = vae.text();
-  read.device = kDevices[options["device"].one_of(kDevices)];
+  read.device = options["device"].device(kDevices);
   read.precision = kPrecisions[options["precision"].one_of(kPrecisions)];
   read.threads = static_cast<int>(options["threads"].integer(0, 1024));
   const Argument overrides = options["overrides"];

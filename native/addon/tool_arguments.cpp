@@ -59,7 +59,7 @@ tools::CompareOptions read_compare_options(Napi::Value value) {
   const Argument options(value, ""), second = options["second"];
   tools::CompareOptions read;
   read.open = read_open_options(options);
-  read.device = kDevices[second["device"].one_of(kDevices)];
+  read.device = second["device"].device(kDevices);
   read.precision = kPrecisions[second["precision"].one_of(kPrecisions)];
   read.part = options["part"].text();
   if (const Argument inputs = options["inputs"]; inputs.given()) read.inputs = inputs.text();

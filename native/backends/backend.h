@@ -16,7 +16,8 @@ namespace sdgen {
 struct BackendInfo {
   std::string name, description, isa;
   std::vector<std::string> precisions;
-  std::string missing = {};  // why a known precision is not to be had here; empty: it is not built
+  std::string missing = {};  // why a known precision is not to be had here, or where there is none at all, the device;
+                             // empty: it is not built
 };
 
 /// Memory of a device. Freed with the object.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cpu/dispatch.h"
+#include "backends/cuda/cards.h"
 #include "backends/reference/info.h"
 #include "base/error.h"
 
@@ -10,15 +11,14 @@ namespace sdgen {
 namespace {
 
 struct Device {
-  BackendInfo (*info)();
-  std::unique_ptr<Backend> (*make)(const BackendOptions& options);
+  std::vector<BackendInfo> (*infos)();  // a row a name
+  std::unique_ptr<Backend> (*make)(const std::string& name, const BackendOptions& options);
 };
-constexpr Device kDevices[] = {
-    {reference::info, make_reference_backend},
-    {cpu::info, make_cpu_backend},
+const Device kDevices[] = {
+    {[] { return std::vector{reference::info()}; }, [](const std::string&, const BackendOptions& options) { return make_reference_backend(options); }},
+    {[] { return std::vector{cpu::info()}; }, [](const std::string&, const BackendOptions& options) { return make_cpu_backend(options); }},
+    {cuda::infos, [](const std::string& name, const BackendOptions& options) { return cuda::make_backend(*cuda::card_of(name), options); }},
 };
-// Known by name, so that the refusal can say more than "unknown".
-constexpr const char* kLaterDevices[] = {"cuda"};
 constexpr const char* kPrecisions[] = {"fp32", "bf16", "fp16"};
 
 std::string joined(const std::vector<std::string>& names) {
@@ -32,22 +32,32 @@ bool holds(const Names& names, const std::string& name) {
   return std::any_of(std::begin(names), std::end(names), [&](const auto& n) { return name == n; });
 }
 
-const Device& find_device(const std::string& name) {
+struct Found {
+  const Device& device;
+  BackendInfo info;
+};
+
+Found find_device(const std::string& name) {
   std::vector<std::string> built;
   for (const Device& device : kDevices) {
-    built.push_back(device.info().name);
-    if (built.back() == name) return device;
+    for (BackendInfo& info : device.infos()) {
+      if (info.name == name || (info.name == "cuda" && name == "cuda:0")) return {device, std::move(info)};
+      built.push_back(std::move(info.name));
+    }
   }
-  if (holds(kLaterDevices, name)) {
-    throw Error(ErrorCode::kDevice, "device '" + name + "' is known but not built yet; built: " + joined(built));
+  if (!cuda::card_of(name)) throw Error(ErrorCode::kDevice, "unknown device '" + name + "'; built: " + joined(built));
+  if (!cuda::is_built()) {
+    throw Error(ErrorCode::kDevice, "device '" + name + "' is known but not built into this sdgen (`npm run build:cuda` makes a build that has it); built: " +
+                                        joined(built));
   }
-  throw Error(ErrorCode::kDevice, "unknown device '" + name + "'; built: " + joined(built));
+  throw Error(ErrorCode::kDevice, "there is no device '" + name + "' in this machine; there are: " + joined(built));
 }
 
-const Device& checked_device(const std::string& name, const std::string& precision) {
-  const Device& device = find_device(name);
-  const BackendInfo info = device.info();
-  if (holds(info.precisions, precision)) return device;
+Found checked_device(const std::string& name, const std::string& precision) {
+  Found found = find_device(name);
+  const BackendInfo& info = found.info;
+  if (holds(info.precisions, precision)) return found;
+  if (info.precisions.empty()) throw Error(ErrorCode::kDevice, "device '" + name + "': " + info.missing);
   const std::string built = "; built: " + joined(info.precisions);
   if (!holds(kPrecisions, precision)) throw Error(ErrorCode::kDevice, "unknown precision '" + precision + "'" + built);
   const std::string reason = info.missing.empty() ? "is known but not built on '" + name + "'" : info.missing;
@@ -57,7 +67,7 @@ const Device& checked_device(const std::string& name, const std::string& precisi
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOptions& options) {
-  return checked_device(device, options.precision).make(options);
+  return checked_device(device, options.precision).device.make(device, options);
 }
 
 void check_device(const std::string& device, const std::string& precision) { checked_device(device, precision); }
@@ -71,7 +81,9 @@ Binding place_of(const Program& program, ValueId id, Buffer& arena, std::span<co
 
 std::vector<BackendInfo> backend_infos() {
   std::vector<BackendInfo> infos;
-  for (const Device& device : kDevices) infos.push_back(device.info());
+  for (const Device& device : kDevices) {
+    for (BackendInfo& info : device.infos()) infos.push_back(std::move(info));
+  }
   return infos;
 }
 

@@ -14,6 +14,7 @@ import { readInputPictures } from './input-pictures.js';
 import type { Io } from './io.js';
 import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
+import { tellPassedOver } from './passed-over.js';
 import { compareDevices, flagsBesidePlan, readPlanFile } from './plan-file.js';
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
@@ -145,7 +146,12 @@ export async function readRun(
       commandOptions: readCommandOptions(flags, io),
       overrideOptions: pick(values, OPTIONS),
       naming: flags.nameOf,
-      onEvent: toAll(compareModels(picture, io), tellIgnoredScheduler(flags, io), tellUnfamiliar(io)),
+      onEvent: toAll(
+        compareModels(picture, io),
+        tellIgnoredScheduler(flags, io),
+        tellUnfamiliar(io),
+        tellPassedOver(io),
+      ),
     },
   };
 }

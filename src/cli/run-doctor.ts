@@ -63,6 +63,7 @@ async function checkDevices(io: Io): Promise<Check[]> {
   const capabilities = (await (io.addon ?? loadAddon)()).capabilities();
   const auto = resolveDevice({ device: 'auto', precision: 'auto' }, capabilities);
   return capabilities.devices.map(({ name, precisions, isa, description, missing }) => {
+    if (precisions.length === 0) return { name: 'device', status: 'note', detail: `${name}: ${missing}` };
     const parts = [`${name}: ${isa}, ${precisions.join(' and ')}; ${description}`];
     if (missing !== '') parts.push(`bf16 ${missing}`);
     if (name === auto.name) parts.push(`what auto takes, in ${auto.precision}`);

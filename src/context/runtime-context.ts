@@ -30,6 +30,8 @@ export interface ResolvedDevice {
   readonly precision: Precision;
   readonly description: string;
   readonly isa: string;
+  /** Of "auto": the device of this build that it could not take, and why. */
+  readonly passedOver?: string | undefined;
 }
 
 /** A checkpoint whose header is read and checked; its weights are read once, at the first `load`. */

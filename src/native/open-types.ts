@@ -1,4 +1,5 @@
-export type DeviceName = 'reference' | 'cpu' | 'cuda';
+/** `cuda` is the first card, `cuda:N` the one that the driver numbers N. */
+export type DeviceName = 'reference' | 'cpu' | 'cuda' | `cuda:${number}`;
 export type Precision = 'fp32' | 'bf16' | 'fp16';
 export type PredictionType = 'epsilon' | 'v_prediction';
 

@@ -33,10 +33,11 @@ export interface DeviceInfo {
   readonly name: DeviceName;
   /** For people, e.g. "plain loops of the numerics contract". */
   readonly description: string;
+  /** Empty where the device cannot be used here. */
   readonly precisions: readonly Precision[];
   /** The instruction set that runs, e.g. "avx512bf16" or "portable". */
   readonly isa: string;
-  /** Why a known precision is not to be had on this machine; empty where it is not built. */
+  /** Why a known precision, or without precisions the device, is not to be had here; empty where it is not built. */
   readonly missing: string;
 }
 

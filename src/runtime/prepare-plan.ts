@@ -47,7 +47,7 @@ export function deviceOfPlan(
   capabilities: Capabilities,
 ): ResolvedDevice {
   const precision = asked.precision === 'auto' ? device.precision : asked.precision;
-  const isHere = capabilities.devices.some(({ name }) => name === device.name);
+  const isHere = capabilities.devices.some(({ name, precisions }) => name === device.name && precisions.length > 0);
   const own = isHere || precision !== 'fp32' ? device.name : 'auto';
   return resolveDevice({ device: asked.device === 'auto' ? own : asked.device, precision }, capabilities);
 }

@@ -78,6 +78,13 @@ class CudaBackend : public Backend {
     if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) throw Error(ErrorCode::kCancelled, "cancelled");
     std::vector<DevicePointer> places = resolve(exe.program, arena, bindings);
     if (options.times != nullptr) return run_timed(exe, places, *options.times);
+    if (options.after_node) {
+      for (const Node& node : exe.program.nodes) {
+        run_node(exe, node, places);
+        options.after_node({exe.program, node, place_of(exe.program, node.output, arena, bindings)});
+      }
+      return;
+    }
     if (places != exe.places) {
       // The first run on this memory: kernels are looked up and loaded now, which a recording must not do.
       exe.recording.reset();
@@ -194,8 +201,15 @@ class CudaBackend : public Backend {
 
 }  // namespace
 
+BackendInfo describe(const Card& card) {
+  return {"cuda", card.text(), "sm_" + std::to_string(card.major) + std::to_string(card.minor), {"fp32"}};
+}
+
 std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card, const std::vector<CodeImage>& code, const std::string& precision) {
-  BackendInfo info{"cuda", card.text(), "sm_" + std::to_string(card.major) + std::to_string(card.minor), {precision}};
+  BackendInfo info = describe(card);
+  if (std::find(info.precisions.begin(), info.precisions.end(), precision) == info.precisions.end()) {
+    throw Error(ErrorCode::kDevice, "precision '" + precision + "' is not built on cuda");
+  }
   return std::make_unique<CudaBackend>(std::move(info), std::make_shared<Device>(api, card, code));
 }
 

@@ -7,12 +7,9 @@
 
 namespace sdgen::cuda {
 
-/// What this build and this machine have: no precision and a reason where that is nothing. Asked once.
-BackendInfo info();
-/// Throws kDevice, with the reason, where there is no driver, no such card or no code for it.
-std::unique_ptr<Backend> make_backend(const BackendOptions& options);
-
-/// Over a driver of one's own (tests: the emulation).
+/// What the backend can do on that card.
+BackendInfo describe(const Card& card);
+/// On one card of a driver: the machine's, or the emulation. Throws kDevice where the code has none for the card.
 std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card, const std::vector<CodeImage>& code,
                                          const std::string& precision);
 

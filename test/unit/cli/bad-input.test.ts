@@ -44,7 +44,10 @@ describe('usage errors', () => {
     [[...base, '--rng', 'nv'], '--rng must be one of gpu, cpu; nv is not'],
     [[...base, '--device', 'tpu'], 'device must be one of auto, reference, cpu, cuda; tpu is not'],
     [[...base, '--device', 'referense'], 'did you mean reference?'],
-    [[...base, '--device', 'cuda'], 'device cuda is known, but not built into this sdgen; built: reference'],
+    [
+      [...base, '--device', 'cuda'],
+      'device cuda is known, but not built into this sdgen (`npm run build:cuda` makes a build that has it)',
+    ],
     [[...base, '--precision', 'bf16'], 'precision bf16 is known, but not built for device reference; built: fp32'],
     [[...base, '--precision', 'int3'], 'precision must be one of auto, fp32, bf16, fp16; int3 is not'],
     [[...base, '--sampler', 'Eular a'], 'unknown sampler "Eular a"; did you mean Euler a or Euler?'],

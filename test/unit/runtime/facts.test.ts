@@ -127,6 +127,33 @@ describe('resolveDevice', () => {
     expect(resolveDevice(auto, build(cpu))).toMatchObject({ name: 'cpu', precision: 'fp32' });
   });
 
+  it('says what auto could not take, and refuses it by its reason where it is asked for', () => {
+    const cuda = { ...device('cuda'), missing: 'there is no NVIDIA driver' };
+    const here = build(device('cpu', 'fp32'), cuda);
+    expect(resolveDevice(auto, here)).toMatchObject({
+      name: 'cpu',
+      passedOver: 'cuda cannot be used: there is no NVIDIA driver',
+    });
+    expect(resolveDevice({ ...auto, device: 'cpu' }, here).passedOver).toBeUndefined();
+    expect(() => resolveDevice({ ...auto, device: 'cuda' }, here)).toThrow(
+      'device cuda cannot be used: there is no NVIDIA driver',
+    );
+  });
+
+  it('takes a card by its number', () => {
+    const cards = build(device('cpu', 'fp32'), device('cuda', 'fp32'), device('cuda:1', 'fp32'));
+    expect(resolveDevice(auto, cards)).toMatchObject({ name: 'cuda' });
+    expect(resolveDevice({ ...auto, device: 'cuda:0' }, cards)).toMatchObject({ name: 'cuda' });
+    expect(resolveDevice({ ...auto, device: 'cuda:1' }, cards)).toMatchObject({ name: 'cuda:1' });
+    expect(() => resolveDevice({ ...auto, device: 'cuda:2' }, cards)).toThrow(
+      'there is no device cuda:2 in this machine',
+    );
+    expect(() => resolveDevice({ ...auto, device: 'cuda:1' }, build(device('cpu', 'fp32')))).toThrow(
+      'device cuda:1 is known, but not built into this sdgen (`npm run build:cuda` makes a build that has it)',
+    );
+    expect(() => resolveDevice({ ...auto, device: 'cuda:x' }, cards)).toThrow('"cuda:x" is not');
+  });
+
   it('never takes another instead', () => {
     const only = build(device('reference', 'fp32'));
     expect(() => resolveDevice({ ...auto, device: 'cpu' }, only)).toThrow('device cpu is known, but not built');

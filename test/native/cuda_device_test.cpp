@@ -1,0 +1,164 @@
+// The cuda backend around its kernels, on the emulation: whole parts of a model, recorded runs, and every way to fail.
+#include <algorithm>
+
+#include "backends/cuda/cards.h"
+#include "backends/cuda/embedded.h"
+#include "base/error.h"
+#include "bench/made_weights.h"
+#include "cuda_bench.h"
+#include "engine/model_runner.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "tiny_configs.h"
+
+using namespace sdgen;
+using namespace sdgen_test;
+using cuda::DriverApi;
+using cuda::emulation::emulated_driver;
+using cuda::emulation::launches;
+
+namespace {
+
+struct Runner {
+  std::shared_ptr<const WeightStore> store;
+  ModelRunner runner;
+  LoadedProgram program;
+  Runner(const Program& p, std::unique_ptr<Backend> backend)
+      : store(bench::make_weights(p.weights)), runner(store, bench::index_of(*store), std::move(backend)), program(runner.load(p, nullptr)) {}
+
+  /// The output after new inputs; text ids are small numbers.
+  Floats run(uint64_t seed) {
+    const Program& p = program.program();
+    for (const ValueId id : p.inputs) {
+      const Value& value = p.value(id);
+      Floats values = Numbers(seed).values(value.shape.elements());
+      if (value.name == "ids") std::fill(values.begin(), values.end(), std::bit_cast<float>(static_cast<int32_t>(seed)));
+      program.upload(value.name, values.data(), static_cast<int64_t>(values.size() * 4));
+    }
+    runner.run(program, {});
+    const VectorView view = program.vector(p.value(p.outputs[0]).name);
+    Floats out(static_cast<size_t>(view.count));
+    runner.backend().download(*view.buffer, 0, out.data(), view.count * 4);
+    return out;
+  }
+};
+
+std::string problem_of(const DriverApi& api, int built_with = 13000) { return cuda::find_cards(api, built_with).problem; }
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST(cuda_parts_have_the_bytes_of_reference_first_recorded_and_replayed) {
+  const ModelConfig config = tiny_config();
+  const Program programs[] = {build_clip_text(config.text, 1, 1), build_unet(config.unet, {2, 4, 4, 8}),
+                              build_vae_decoder(config.vae, 1, 3, 2)};
+  for (const Program& program : programs) {
+    Runner reference(program, make_reference_backend({2})), emulated(program, emulated_backend(machines()[1], "fp32"));
+    for (const uint64_t seed : {1, 2, 3, 2}) {
+      const uint64_t before = launches();
+      CHECK_MSG(same_bits(emulated.run(seed), reference.run(seed)), program.part << " with seed " << seed);
+      CHECK(launches() - before >= program.nodes.size() / 2);
+    }
+  }
+}
+
+TEST(cuda_problems_are_told_in_a_line) {
+  std::string problem;
+  CHECK(cuda::load_driver("libsdgen-no-such-driver.so.1", problem) == nullptr);
+  CHECK(holds(problem, "there is no NVIDIA driver") && holds(problem, "--device cpu"));
+  // A library that is there and has none of the functions.
+  CHECK(cuda::load_driver("libc.so.6", problem) == nullptr);
+  CHECK(holds(problem, "too old (it lacks cu"));
+
+  DriverApi api = emulated_driver();
+  CHECK(problem_of(api).empty() && cuda::find_cards(api, 13000).cards.size() == 1);
+  api.driver_version = [](int* version) -> cuda::Result { return *version = 12080, cuda::kSuccess; };
+  CHECK(holds(problem_of(api), "it supports CUDA 12.8 and this build needs 13.0 or newer"));
+  CHECK(problem_of(api, 12080).empty());
+  api.device_count = [](int* count) -> cuda::Result { return *count = 0, cuda::kSuccess; };
+  CHECK(holds(problem_of(api, 12080), "finds no card"));
+  api.init = [](unsigned) -> cuda::Result { return cuda::kNoDevice; };
+  CHECK(holds(problem_of(api), "finds no card"));
+  api.init = [](unsigned) -> cuda::Result { return 803; };
+  CHECK(holds(problem_of(api), "does not start"));
+}
+
+TEST(cuda_says_what_a_card_lacks) {
+  std::string what;
+  DriverApi api = emulated_driver();
+  const cuda::Card card = cuda::find_cards(api, 13000).cards.at(0);
+  api.module_load = [](cuda::Module*, const void*) -> cuda::Result { return cuda::kNoBinaryForGpu; };
+  CHECK_THROWS(cuda::make_backend_on(api, card, {{"some", nullptr}}, "fp32"), ErrorCode::kDevice, what);
+  CHECK(holds(what, "cuda:0: loading the kernels 'some' failed") && holds(what, "SDGEN_CUDA_ARCHITECTURES"));
+  CHECK_THROWS(cuda::make_backend_on(emulated_driver(), card, {{"some", nullptr}}, "int3"), ErrorCode::kDevice, what);
+
+  const auto small = emulated_backend({.memory = 8 << 20}, "fp32");
+  const auto taken = small->allocate(6 << 20);
+  CHECK_THROWS(small->allocate(3 << 20), ErrorCode::kOutOfMemory, what);
+  CHECK(holds(what, "more device memory are needed") && holds(what, " are free"));
+  float value = 0;
+  CHECK_THROWS(small->upload(*taken, (6 << 20) - 2, &value, 4), ErrorCode::kInternal, what);
+
+  DriverApi lost = emulated_driver();
+  lost.launch = [](cuda::Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, cuda::Stream, void**,
+                   void**) -> cuda::Result { return 719; };
+  const auto backend = cuda::make_backend_on(lost, card, {{"some", nullptr}}, "fp32");
+  const auto buffer = backend->allocate(64);
+  CHECK_THROWS(backend->all_finite({buffer.get(), 0, 16}), ErrorCode::kDevice, what);
+  CHECK(holds(what, "starting the kernel vector_find_non_finite") && holds(what, "is lost to this process"));
+}
+
+TEST(cuda_names_of_cards) {
+  CHECK(cuda::card_of("cuda") == 0 && cuda::card_of("cuda:0") == 0 && cuda::card_of("cuda:12") == 12);
+  for (const char* name : {"cud", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda: 1", "cuda:99999999999"}) CHECK(!cuda::card_of(name));
+  CHECK(cuda::is_built() == !cuda::embedded_code().images.empty());
+  CHECK(cuda::is_built() || cuda::infos().empty());
+}
+
+namespace {
+
+using cuda::emulation::Block;
+using cuda::emulation::Index3;
+
+void run_block(const std::function<void()>& body, unsigned shared_bytes = 64) { Block({64}, shared_bytes, {}).run(body, {1}, {0, 0, 0}); }
+
+}  // namespace
+
+// What would be undefined on a card is an error of the emulation, or tests on it would say little.
+TEST(cuda_emulation_refuses_what_a_card_would_not_define) {
+  std::string what;
+  CHECK_THROWS(run_block([] {
+                 if (Block::running().current().index < 32) Block::running().sync_threads();
+               }),
+               ErrorCode::kInternal, what);
+  CHECK_THROWS(run_block([] { Block::running().shared()[64] = 1; }), ErrorCode::kInternal, what);
+  CHECK(holds(what, "beyond the shared memory of 64 bytes"));
+  CHECK_THROWS(run_block([] {
+                 Block& block = Block::running();
+                 const unsigned lane = block.current().index;
+                 static const char one = 0, other = 0;
+                 int out = 0;
+                 const auto nothing = [](cuda::emulation::Meeting&) {};
+                 block.meet(lane % 2 == 0 ? &one : &other, &lane, sizeof lane, &out, sizeof out, nothing);
+               }),
+               ErrorCode::kInternal, what);
+  CHECK(holds(what, "different operations"));
+  static const unsigned char source[16] = {7};
+  CHECK_THROWS(run_block([] {
+                 Block& block = Block::running();
+                 block.copy_async({block.shared(), source, 16, 16});
+                 block.commit_copies();
+               }),
+               ErrorCode::kInternal, what);
+  // A copy is not there before it is waited for, and then it is.
+  run_block([] {
+    Block& block = Block::running();
+    if (block.current().index != 0) return;
+    block.copy_async({block.shared(), source, 16, 8});
+    block.commit_copies();
+    CHECK(block.shared()[0] == 0xff);
+    block.wait_copies(0);
+    CHECK(block.shared()[0] == 7 && block.shared()[15] == 0);
+  });
+}
