@@ -109,6 +109,7 @@ TEST(cuda_vector_ops_have_the_bytes_of_reference) {
       backend->lincomb(v[1], terms);  // onto one of its own terms
       backend->guide(v[2], v[0], v[1], v[3], 0.8f, -3.7f, 7.5f);
       backend->guide(v[3], v[3], v[0], {}, 0.8f, -3.7f, 1.0f);
+      backend->blend(v[0], v[1], v[2]);
       results.push_back(v.values());
       std::vector<uint8_t> levels(static_cast<size_t>(Vectors::kCount));
       backend->to_rgb8(v[0], levels.data());

@@ -113,6 +113,10 @@ class CudaBackend : public Backend {
     launch_each(vector::kGuide, out.count, vector::GuideParams{floats(out), floats(x), floats(cond), other, out.count, c_skip, c_out, cfg});
   }
 
+  void blend(VectorView x, VectorView weight, VectorView kept) override {
+    launch_each(vector::kBlend, x.count, vector::BlendParams{floats(x), floats(weight), floats(kept), x.count});
+  }
+
   bool all_finite(VectorView x) override {
     grow_scratch(4);
     device_->fill(scratch_->address(), 0, 4);

@@ -27,6 +27,15 @@ struct GuideParams {
 };
 inline constexpr Kernel<GuideParams> kGuide{"vector_guide", kThreads};
 
+/// x = fma(x, weight, kept).
+struct BlendParams {
+  float* x;
+  const float* weight;
+  const float* kept;
+  int64_t count;
+};
+inline constexpr Kernel<BlendParams> kBlend{"vector_blend", kThreads};
+
 /// *found becomes 1 where a value is NaN or infinite.
 struct FiniteParams {
   const float* x;

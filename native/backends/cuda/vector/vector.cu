@@ -25,6 +25,11 @@ SDGEN_KERNEL(vector_guide, vector::GuideParams, 256, 4) {
   p.out[i] = math::fma(p.cfg, dc - du, du);
 }
 
+SDGEN_KERNEL(vector_blend, vector::BlendParams, 256, 4) {
+  const int64_t i = thread_of_grid();
+  if (i < p.count) p.x[i] = math::fma(p.x[i], p.weight[i], p.kept[i]);
+}
+
 SDGEN_KERNEL(vector_find_non_finite, vector::FiniteParams, 256, 4) {
   const int64_t i = thread_of_grid();
   // Every thread that writes writes the same.
