@@ -28,6 +28,9 @@ double roofline_share(const OpRow& op, double peak, double copy_gbs) {
   return std::max(op.flops / peak, op.bytes / copy_gbs) * 1e-9 / op.seconds;
 }
 
+/// A share for people; "-" where the peak is not known.
+std::string percent(double part, double peak) { return peak > 0 ? format("%.1f %%", 100 * part) : "-"; }
+
 std::string machine_text(const Report& r) {
   std::string text = format("%s, %d cores, %.1f GiB; %d threads, device %s (%s)\n", r.machine.cpu.c_str(), r.machine.cores,
                             r.machine.memory_gib, r.threads, r.device.c_str(), r.isa.c_str());
@@ -36,19 +39,20 @@ std::string machine_text(const Report& r) {
     if (level.bf16_gflops > 0) text += format("   bf16 %8.1f GFLOP/s", level.bf16_gflops);
     text += "\n";
   }
+  if (r.copy_gbs <= 0) return text + "peak and copying: not measured on this device\n";
   return text + format("copy             %13.1f GB/s\n", r.copy_gbs);
 }
 
 std::string part_text(const Report& r, const PartRow& part) {
-  std::string text = format("\n%s of %s, %s: %.4f s, %.1f GFLOP, %.1f GFLOP/s, %.1f %% of peak; weights %.0f MiB, arena %.0f MiB\n",
+  std::string text = format("\n%s of %s, %s: %.4f s, %.1f GFLOP, %.1f GFLOP/s, %s of peak; weights %.0f MiB, arena %.0f MiB\n",
                             part.part.c_str(), r.model.c_str(), part.precision.c_str(), part.seconds, part.flops * 1e-9,
-                            rate(part.flops, part.seconds), 100 * share(part.flops, part.seconds, r.peak(part.precision)),
+                            rate(part.flops, part.seconds), percent(share(part.flops, part.seconds, r.peak(part.precision)), r.peak(part.precision)).c_str(),
                             mib(part.weight_bytes), mib(part.arena_bytes));
   text += format("  %-20s %6s %10s %7s %10s %10s %7s\n", "op", "calls", "seconds", "time", "GFLOP", "GFLOP/s", "peak");
   for (const OpRow& op : part.ops) {
-    text += format("  %-20s %6lld %10.5f %5.1f %% %10.2f %10.1f %5.1f %%\n", op.op.c_str(), static_cast<long long>(op.calls), op.seconds,
+    text += format("  %-20s %6lld %10.5f %5.1f %% %10.2f %10.1f %7s\n", op.op.c_str(), static_cast<long long>(op.calls), op.seconds,
                    part.seconds > 0 ? 100 * op.seconds / part.seconds : 0, op.flops * 1e-9, rate(op.flops, op.seconds),
-                   100 * share(op.flops, op.seconds, r.peak(part.precision)));
+                   percent(share(op.flops, op.seconds, r.peak(part.precision)), r.peak(part.precision)).c_str());
   }
   return text;
 }
@@ -62,9 +66,10 @@ std::string shapes_text(const Report& r) {
     }
     part = heading;
     const double peak = r.peak(row.precision);
-    text += format("  %-70s %5lld %10.3f %9.2f %9.1f %5.1f %% %6.1f %%\n", row.op.op.c_str(), static_cast<long long>(row.op.calls),
+    text += format("  %-70s %5lld %10.3f %9.2f %9.1f %7s %8s\n", row.op.op.c_str(), static_cast<long long>(row.op.calls),
                    1e3 * row.op.seconds, 1e3 * row.op.seconds * static_cast<double>(row.op.calls), rate(row.op.flops, row.op.seconds),
-                   100 * share(row.op.flops, row.op.seconds, peak), 100 * roofline_share(row.op, peak, r.copy_gbs));
+                   percent(share(row.op.flops, row.op.seconds, peak), peak).c_str(),
+                   percent(roofline_share(row.op, peak, r.copy_gbs), peak).c_str());
   }
   return text;
 }
@@ -72,11 +77,13 @@ std::string shapes_text(const Report& r) {
 /// A JSON number with 6 significant digits; null for what is not there.
 std::string number(double value) { return format("%.6g", value); }
 std::string number_or_null(double value) { return value > 0 ? number(value) : "null"; }
+/// null where the peak is not known.
+std::string share_json(double share, double peak) { return peak > 0 ? number(share) : "null"; }
 
 std::string op_json(const OpRow& op, double peak) {
   return "{\"op\": " + json_quote(op.op) + ", \"calls\": " + std::to_string(op.calls) + ", \"seconds\": " + number(op.seconds) +
          ", \"gflop\": " + number(op.flops * 1e-9) + ", \"gflops\": " + number(rate(op.flops, op.seconds)) +
-         ", \"share_of_peak\": " + number(share(op.flops, op.seconds, peak)) + "}";
+         ", \"share_of_peak\": " + share_json(share(op.flops, op.seconds, peak), peak) + "}";
 }
 
 template <typename Rows, typename ToJson>
@@ -111,11 +118,11 @@ std::string report_json(const Report& r) {
     const double peak = r.peak(part.precision);
     return "{\"part\": " + json_quote(part.part) + ", \"precision\": " + json_quote(part.precision) + ", \"seconds\": " +
            number(part.seconds) + ", \"gflop\": " + number(part.flops * 1e-9) + ", \"gflops\": " + number(rate(part.flops, part.seconds)) +
-           ", \"share_of_peak\": " + number(share(part.flops, part.seconds, peak)) + ",\n     \"ops\": " +
+           ", \"share_of_peak\": " + share_json(share(part.flops, part.seconds, peak), peak) + ",\n     \"ops\": " +
            array_json(part.ops, "     ", [&](const OpRow& op) { return op_json(op, peak); }) + "}";
   });
-  std::string text = "{\n  \"machine\": " + machine_json(r) + ",\n  \"peak\": {\"fp32_gflops\": " + number(r.fp32_gflops) +
-                     ", \"bf16_gflops\": " + number_or_null(r.bf16_gflops) + ", \"copy_gbs\": " + number(r.copy_gbs) +
+  std::string text = "{\n  \"machine\": " + machine_json(r) + ",\n  \"peak\": {\"fp32_gflops\": " + number_or_null(r.fp32_gflops) +
+                     ", \"bf16_gflops\": " + number_or_null(r.bf16_gflops) + ", \"copy_gbs\": " + number_or_null(r.copy_gbs) +
                      "},\n  \"parts\": " + parts;
   if (!r.shapes.empty()) {
     text += ",\n  \"op_shapes\": " + array_json(r.shapes, "  ", [&](const ShapeRow& row) {
@@ -123,7 +130,7 @@ std::string report_json(const Report& r) {
       std::string op = op_json(row.op, peak);
       op.pop_back();
       return "{\"part\": " + json_quote(row.part) + ", \"precision\": " + json_quote(row.precision) + ", " + op.substr(1) +
-             ", \"share_of_roofline\": " + number(roofline_share(row.op, peak, r.copy_gbs)) + "}";
+             ", \"share_of_roofline\": " + share_json(roofline_share(row.op, peak, r.copy_gbs), peak) + "}";
     });
   }
   return text + ",\n  \"peak_rss_mib\": " + number(r.peak_rss_mib) + "\n}\n";

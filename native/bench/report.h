@@ -32,7 +32,7 @@ struct Report {
   std::string device, isa, model;
   int threads = 0;
   std::vector<LevelPeak> levels;
-  double fp32_gflops = 0, bf16_gflops = 0, copy_gbs = 0;
+  double fp32_gflops = 0, bf16_gflops = 0, copy_gbs = 0;  // 0: not known, as of a card
   std::vector<PartRow> parts;
   std::vector<ShapeRow> shapes;
   double peak_rss_mib = 0;

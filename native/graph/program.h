@@ -41,8 +41,8 @@ struct WeightUse {
 enum class ValueKind { kInput, kIntermediate, kOutput };
 
 /// How the elements of a value are stored. Builders record kF32 (ids are int32 in it); a backend's passes may lower it.
-enum class Element { kF32, kBf16 };
-inline int64_t element_bytes(Element element) noexcept { return element == Element::kBf16 ? 2 : 4; }
+enum class Element { kF32, kBf16, kF16 };
+inline int64_t element_bytes(Element element) noexcept { return element == Element::kF32 ? 4 : 2; }
 
 /// Zeros that a picture's storage has around it, in pixels; above and left, below and right.
 struct Halo {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/dtype.h"
+#include "base/half.h"
 #include "base/noise.h"
 #include "tools/tensors.h"
 
@@ -58,7 +59,7 @@ class Stored {
   std::vector<float> read() const {
     std::vector<float> out(static_cast<size_t>(value_.shape.elements()));
     each_run([&](size_t dense, size_t stored, size_t count) {
-      convert_to_f32(value_.element == Element::kBf16 ? DType::kBF16 : DType::kF32, bytes_.data() + stored * element(), &out[dense], count);
+      convert_to_f32(dtype(), bytes_.data() + stored * element(), &out[dense], count);
     });
     return out;
   }
@@ -70,6 +71,7 @@ class Stored {
         uint32_t bits = 0;
         std::memcpy(&bits, &values[dense + i], sizeof bits);
         if (value_.element == Element::kBf16) bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        if (value_.element == Element::kF16) bits = f32_to_f16(values[dense + i]);
         std::memcpy(bytes_.data() + (stored + i) * element(), &bits, element());
       }
     });
@@ -77,6 +79,9 @@ class Stored {
   }
 
  private:
+  DType dtype() const {
+    return value_.element == Element::kF16 ? DType::kF16 : value_.element == Element::kBf16 ? DType::kBF16 : DType::kF32;
+  }
   size_t element() const { return static_cast<size_t>(element_bytes(value_.element)); }
 
   /// Calls for every contiguous run: first element without halos, first element in storage, length.

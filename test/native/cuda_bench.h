@@ -1,7 +1,11 @@
 #pragma once
-// The cuda backend on the emulation: its kernels' own sources, run by the host.
+// The cuda backend on the emulation: its kernels' own sources, run by the host. With SDGEN_TEST_CARD=1 the same tests run on
+// the machine's card instead.
+#include <cstdlib>
+
 #include "backends/cuda/backend.h"
 #include "backends/cuda/emulation/driver.h"
+#include "backends/registry.h"
 #include "op_cases.h"
 
 namespace sdgen_test {
@@ -20,6 +24,22 @@ inline const std::vector<sdgen::cuda::emulation::Machine>& machines() {
       {.schedule = {true, true}, .multiprocessors = 132, .major = 9},
   };
   return list;
+}
+
+inline bool on_card() { return std::getenv("SDGEN_TEST_CARD") != nullptr; }
+
+/// Calls test(backend, its name) for each of them; the emulation is another machine at each call.
+template <typename Test>
+void on_each_backend(const std::string& precision, const Test& test) {
+  if (on_card()) {
+    static std::map<std::string, std::unique_ptr<sdgen::Backend>> cards;
+    auto& card = cards[precision];
+    if (!card) card = sdgen::make_backend("cuda", {.threads = 1, .precision = precision});
+    return test(*card, std::string("the card"));
+  }
+  for (const auto& machine : machines()) {
+    test(*emulated_backend(machine, precision), std::to_string(machine.multiprocessors) + " emulated multiprocessors");
+  }
 }
 
 }  // namespace sdgen_test

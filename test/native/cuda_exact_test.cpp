@@ -11,10 +11,9 @@ namespace {
 
 void check_same(const Ready& ready, const std::string& name) {
   const Floats expected = run_on(ready, 1);
-  for (const auto& machine : machines()) {
-    const Floats got = run_on(ready, *emulated_backend(machine, "fp32"));
-    CHECK_MSG(same_bits(got, expected), name << " with " << machine.multiprocessors << " multiprocessors");
-  }
+  on_each_backend("fp32", [&](sdgen::Backend& backend, const std::string& where) {
+    CHECK_MSG(same_bits(run_on(ready, backend), expected), name << " on " << where);
+  });
 }
 
 /// Every third case of a table in which each shape stands with all its epilogues.
@@ -99,9 +98,8 @@ struct Vectors {
 
 TEST(cuda_vector_ops_have_the_bytes_of_reference) {
   const Floats start = Numbers(3).values(4 * Vectors::kCount, 3.0f);
-  for (const auto& machine : machines()) {
-    const auto cuda = emulated_backend(machine, "fp32");
-    sdgen::Backend* backends[] = {&backend_of(1), cuda.get()};
+  on_each_backend("fp32", [&](sdgen::Backend& cuda, const std::string& where) {
+    sdgen::Backend* backends[] = {&backend_of(1), &cuda};
     std::vector<Floats> results;
     for (sdgen::Backend* backend : backends) {
       const Vectors v(*backend, start);
@@ -122,6 +120,6 @@ TEST(cuda_vector_ops_have_the_bytes_of_reference) {
         CHECK(backend->all_finite(v[1]));
       }
     }
-    CHECK(same_bits(results[0], results[2]) && same_bits(results[1], results[3]));
-  }
+    CHECK_MSG(same_bits(results[0], results[2]) && same_bits(results[1], results[3]), "on " << where);
+  });
 }

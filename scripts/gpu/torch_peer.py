@@ -1,0 +1,82 @@
+"""The work that scripts/gpu.py times, in PyTorch: SD 1.x's UNet step with guidance at 512×512 and its VAE, fp16, channels
+last, the fused attention, eager and compiled with CUDA graphs; a large product and a copy as the card's ceilings. Weights are
+random: the work does not depend on them. Prints one line of JSON."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pocket"))
+
+
+def best_of(torch, repeat: int, work: Callable[[], object]) -> float:
+    """Seconds of the quickest of `repeat` runs, after two that warm up."""
+    times = []
+    for i in range(repeat + 2):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        work()
+        end.record()
+        torch.cuda.synchronize()
+        if i >= 2:
+            times.append(start.elapsed_time(end) * 1e-3)
+    return min(times)
+
+
+def networks(torch):
+    from networks import Autoencoder, Size, Unet
+
+    size = Size(512, 4, (128, 256, 512, 512), 2, 32, (320, 640, 1280, 1280), 2, 32, (8, 8, 8, 8), 768, 1, 12, 77, 0)
+    place = {"device": "cuda", "dtype": torch.float16, "memory_format": torch.channels_last}
+    unet = Unet(size).eval().to(**place)
+    for level in (unet.down_blocks[3], unet.up_blocks[0]):  # SD 1.x attends on three levels and in the middle
+        del level.attentions
+    decoder = Autoencoder(size).eval().to(**place)
+    return unet, decoder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=240)
+    end = time.monotonic() + parser.parse_args().seconds
+    import torch
+
+    torch.set_grad_enabled(False)
+    work: dict[str, dict[str, float]] = {}
+    a = torch.randn(8192, 8192, device="cuda", dtype=torch.float16)
+    seconds = best_of(torch, 10, lambda: a @ a)
+    work["product 8192, fp16"] = {"seconds": seconds, "tflops": round(2 * 8192**3 / seconds * 1e-12, 1)}
+    source, target = torch.empty(2**28, device="cuda"), torch.empty(2**28, device="cuda")
+    seconds = best_of(torch, 10, lambda: target.copy_(source))
+    work["copy of 1 GiB"] = {"seconds": seconds, "gbs": round(2 * 2**30 / seconds * 1e-9, 1)}
+    del a, source, target
+
+    unet, vae = networks(torch)
+    half = {"device": "cuda", "dtype": torch.float16}
+    x = torch.randn(2, 4, 64, 64, **half).to(memory_format=torch.channels_last)
+    text, pooled, t = torch.randn(2, 77, 768, **half), torch.randn(2, 768, **half), torch.full((2,), 500.0, device="cuda")
+    z = torch.randn(1, 4, 64, 64, **half).to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in unet.parameters())
+    work["unet step, eager"] = {"seconds": best_of(torch, 5, lambda: unet(x, t, text, pooled))}
+    work["vae decode, eager"] = {"seconds": best_of(torch, 5, lambda: vae.decode(z))}
+    torch.cuda.reset_peak_memory_stats()
+    notes = []
+    for name, module, call in (("unet step", unet, lambda m: m(x, t, text, pooled)), ("vae decode", vae.decode, lambda m: m(z))):
+        if time.monotonic() > end - 90:
+            notes.append(f"{name}: not compiled, too little time left")
+            continue
+        try:
+            compiled = torch.compile(module, mode="reduce-overhead")
+            work[f"{name}, torch.compile"] = {"seconds": best_of(torch, 5, lambda: call(compiled))}
+        except Exception as error:  # what the compiler lacks on that machine is worth a note, not the run
+            notes.append(f"{name}: torch.compile failed ({str(error).splitlines()[0][:200]})")
+    print(json.dumps({"version": torch.__version__, "unet_parameters": parameters, "peak_bytes": torch.cuda.max_memory_allocated(),
+                      "work": work, "notes": notes}))
+
+
+if __name__ == "__main__":
+    main()
