@@ -44,9 +44,9 @@ function sources() {
 
 /** What ptxas says of each kernel: name, registers, spilled bytes. @param {string} text */
 function resources(text) {
-  return [...text.matchAll(/Compiling entry function '(\w+)'[\s\S]*?(\d+) bytes spill stores[\s\S]*?Used (\d+) registers/g)].map(
-    ([, name, spilled, registers]) => ({ name, spilled: Number(spilled), registers: Number(registers) }),
-  );
+  return [
+    ...text.matchAll(/Compiling entry function '(\w+)'[\s\S]*?(\d+) bytes spill stores[\s\S]*?Used (\d+) registers/g),
+  ].map(([, name, spilled, registers]) => ({ name, spilled: Number(spilled), registers: Number(registers) }));
 }
 
 const compiler = findCompiler();
