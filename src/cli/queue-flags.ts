@@ -16,3 +16,8 @@ export function storeFlag(): Option {
     'results in a folder that all sides share, or s3://bucket/prefix (default: the queue)',
   );
 }
+
+/** How far workers are trusted. */
+export function auditFlag(): Option {
+  return textFlag('--audit <share>', 'have e.g. 5% of the fp32 plans made again by another worker, and compare', '0%');
+}

@@ -1,5 +1,6 @@
 import { LATENT_HOOKS } from '../extensions/hooks.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
+import { Auditor } from '../fleet/audit.js';
 import { FleetClient } from '../fleet/client.js';
 import { FleetExecutor } from '../fleet/executor.js';
 import type { RemoteExecutor } from '../pipeline/execute.js';
@@ -42,8 +43,11 @@ export async function useFleet(
   refuseLatentHooks(extensions);
   const access = await openFleet({ ...options, queue }, io);
   const client = new FleetClient({ redis: access.redis, stores: access.stores, onLog });
-  const remote = new FleetExecutor({ interactive, submit: (submission) => client.submit(submission) });
+  const auditor = new Auditor({ client, share: options.audit ?? 0, onLog });
+  const remote = new FleetExecutor({ interactive, submit: auditor.submit });
   const close = async (): Promise<void> => {
+    const summary = auditor.summary();
+    if (summary !== undefined) onLog(summary);
     await client.close();
     access.redis.disconnect();
   };

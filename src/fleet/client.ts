@@ -106,6 +106,7 @@ export class FleetClient {
       unhear();
       pending.users -= 1;
       if (!pending.ended && pending.users === 0) await this.#cancel(pending);
+      if (pending.ended) await this.#leave(pending).catch((error: unknown) => this.#log(error));
     }
   }
 
@@ -178,6 +179,14 @@ export class FleetClient {
     tell();
   }
 
+  /** A queue of one worker is asked now and then: nothing of it stays. */
+  async #leave({ queue }: Pending): Promise<void> {
+    if (queue === '' || [...this.#pending.values()].some((other) => other.queue === queue)) return;
+    const lane = this.#lanes.get(queue);
+    this.#lanes.delete(queue);
+    await (await lane)?.close(true);
+  }
+
   async #fail(pending: Pending, reason: string): Promise<void> {
     const error = parseFailure(reason);
     this.#end(pending, () => pending.reject(error));
@@ -193,11 +202,11 @@ export class FleetClient {
       const bytes = await store.get(resultKey(id));
       if (bytes === undefined) throw new FailureError('E_RESULT', 'a result was gone before it was collected');
       const result = await decodeResult(bytes, planSha256);
+      const lane = await this.#laneOf(pending);
+      await Promise.all([store.remove(resultKey(id)), lane.remove(id)]).catch((error: unknown) => this.#log(error));
       this.#end(pending, () => pending.resolve(result));
-      await Promise.all([store.remove(resultKey(id)), (await this.#laneOf(pending)).remove(id)]);
     } catch (error) {
       if (!pending.ended) await this.#again(pending, error);
-      else this.#log(error);
     } finally {
       pending.settling = false;
     }

@@ -72,9 +72,11 @@ export class Lane {
     );
   }
 
-  async close(): Promise<void> {
+  /** @param forget whether nothing of the queue shall stay, if nothing is in it */
+  async close(forget = false): Promise<void> {
     await this.#events.close().catch(() => undefined); // its connection may be away
     this.#connection.disconnect();
+    if (forget) await this.queue.obliterate().catch(() => undefined); // somebody else's task runs there
     await this.queue.close();
   }
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ExecutionQueue } from '../runtime/queue.js';
 import { type Abilities, type Choice, chooseOrder, refusal, type WorkClass } from './classes.js';
+import { Fetcher } from './fetcher.js';
 import { channelsOf, ownQueue, PREFIX } from './names.js';
 import { Listening } from './orders.js';
 import type { Workshop } from './perform.js';
@@ -50,7 +51,7 @@ export class FleetWorker {
   readonly #parts: FleetWorkerParts;
   readonly #registry: Registry;
   readonly #listening: Listening;
-  readonly #queues = new Map<string, Worker>();
+  readonly #queues = new Map<string, Fetcher>();
   readonly #tallies = new Tallies();
   readonly #work: TaskWork;
   readonly #drain = new AbortController();
@@ -84,11 +85,12 @@ export class FleetWorker {
   /** Takes no new plan and ends when those under way are done. */
   drain(): void {
     this.#drain.abort();
+    this.#ring();
   }
 
   /** Ends at once: plans under way go back to their queues. */
   stop(): void {
-    this.#drain.abort();
+    this.drain();
     this.#abort.abort();
   }
 
@@ -196,11 +198,11 @@ export class FleetWorker {
     return undefined;
   }
 
-  #queueOf(name: string): Worker {
+  #queueOf(name: string): Fetcher {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
     const { redis, leaseMs, id } = this.#parts;
-    const worker = new Worker(name, null, {
+    const worker = new Fetcher(name, null, {
       connection: redis,
       prefix: PREFIX,
       name: id,
@@ -221,14 +223,21 @@ export class FleetWorker {
     this.#classes = new Map();
     for (const [queue, work] of all) {
       const why = refusal(work, this.#parts.abilities);
-      if (why === undefined) this.#classes.set(queue, work);
-      else if (!this.#told.has(queue)) this.#log('info', `not for this worker: ${why}`);
+      if (why === undefined) {
+        this.#classes.set(queue, work);
+        this.#queueOf(queue); // what another worker was lost with does not wait, but must be found
+      } else if (!this.#told.has(queue)) this.#log('info', `not for this worker: ${why}`);
       this.#told.add(queue);
     }
   }
 
   async #idle(): Promise<void> {
-    await Promise.race([this.#bell, this.#pause(IDLE_MS * (0.75 + Math.random() / 2))]);
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, IDLE_MS * (0.75 + Math.random() / 2));
+      void this.#bell.then(resolve);
+    });
+    clearTimeout(timer);
     this.#resetBell();
   }
 

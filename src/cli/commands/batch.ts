@@ -17,7 +17,7 @@ import {
   variationFlags,
 } from '../options.js';
 import { machineFlags, pictureFlags } from '../picture-flags.js';
-import { queueFlags, storeFlag } from '../queue-flags.js';
+import { auditFlag, queueFlags, storeFlag } from '../queue-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -60,7 +60,7 @@ export function addBatch(program: Command, io: Io, finish: Finish): void {
   command.optionsGroup('Model and machine:');
   for (const option of machineFlags()) command.addOption(option);
   command.optionsGroup('Other machines:');
-  for (const option of [...queueFlags(), storeFlag()]) command.addOption(option);
+  for (const option of [...queueFlags(), storeFlag(), auditFlag()]) command.addOption(option);
   command.optionsGroup("Model facts (default: the file's metadata, else its family's):");
   for (const option of overrideFlags()) command.addOption(option);
   command

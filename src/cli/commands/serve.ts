@@ -12,7 +12,7 @@ import {
   switchFlag,
   textFlag,
 } from '../options.js';
-import { queueFlags, storeFlag } from '../queue-flags.js';
+import { auditFlag, queueFlags, storeFlag } from '../queue-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -42,7 +42,7 @@ export function addServe(program: Command, io: Io, finish: Finish): void {
     .addOption(textFlag('--output-dir <folder>', 'where save_images writes', SERVER_DEFAULTS.outputDir))
     .addOption(switchFlag('--fake-inference', 'plain colours instead of pictures, to test clients with'))
     .optionsGroup('Other machines:');
-  for (const option of [...queueFlags(), storeFlag()]) command.addOption(option);
+  for (const option of [...queueFlags(), storeFlag(), auditFlag()]) command.addOption(option);
   command
     .optionsGroup('Limits:')
     .addOption(numberFlag('--max-pixels <n>', 'of one picture', maxPixels))
