@@ -16,7 +16,7 @@ export interface AuditorParts {
   /** 0 … 1; nobody but the one who asks knows which plans are looked at. */
   readonly random?: (() => number) | undefined;
   /** Computes a plan where no worker can decide. */
-  readonly judge?: ((plan: GenerationPlan, context: RuntimeContext) => Promise<GeneratedImage[]>) | undefined;
+  readonly judge?: ((submission: Submission, context: RuntimeContext) => Promise<GeneratedImage[]>) | undefined;
 }
 
 /** How often a worker that is asked is looked for. */
@@ -29,10 +29,10 @@ function isSame(a: Pick<TaskResult, 'images'>, b: Pick<TaskResult, 'images'>): b
 }
 
 /** This process's own computing, as the last word. */
-async function computeHere(plan: GenerationPlan, context: RuntimeContext): Promise<GeneratedImage[]> {
+async function computeHere({ plan, start }: Submission, context: RuntimeContext): Promise<GeneratedImage[]> {
   const images: GeneratedImage[] = [];
   const quiet = { onProgress: () => undefined, onStep: () => undefined, previewEvery: 0, trail: true };
-  const batches = executePlan(plan, context, { ...quiet, time: (_, work) => work() });
+  const batches = executePlan(plan, context, { ...quiet, time: (_, work) => work() }, start?.pictures);
   for await (const batch of batches) images.push(...batch);
   return images;
 }
@@ -92,9 +92,9 @@ export class Auditor {
     return right;
   }
 
-  async #judge({ plan }: Submission, context: RuntimeContext, like: TaskResult | undefined): Promise<TaskResult> {
+  async #judge(submission: Submission, context: RuntimeContext, like: TaskResult | undefined): Promise<TaskResult> {
     this.#parts.onLog('audit: two workers differ and no third one is there: computing the plan on this machine');
-    const images = await (this.#parts.judge ?? computeHere)(plan, context);
+    const images = await (this.#parts.judge ?? computeHere)(submission, context);
     if (like === undefined) throw new FailureError('E_INTERNAL', 'nothing to judge');
     const { name, precision, isa } = context.device;
     return { ...like, worker: 'this machine', device: { name, precision, isa }, images };

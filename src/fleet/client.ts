@@ -1,8 +1,10 @@
 import type { Redis } from 'ioredis';
 import type { EarlyEnd } from '../context/early-end.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
+import type { RunInputs, StartPictures } from '../pipeline/start-pictures.js';
 import { FailureError } from '../request/errors.js';
 import { classOf, refusal, type WorkClass } from './classes.js';
+import { putInput } from './inputs.js';
 import { Lane } from './lane.js';
 import { channelsOf, KEYS, ownQueue } from './names.js';
 import { giveOrder, Listening } from './orders.js';
@@ -23,6 +25,8 @@ export interface Submission {
   readonly earlyEnd?: EarlyEnd | undefined;
   readonly signal: AbortSignal;
   readonly onNews?: ((news: News) => void) | undefined;
+  /** What the plan begins with: put where the workers find it, under the hash of its pixels. */
+  readonly start?: { readonly inputs: RunInputs; readonly pictures: StartPictures } | undefined;
   /** The worker that alone shall make it. */
   readonly to?: string | undefined;
 }
@@ -144,9 +148,18 @@ export class FleetClient {
     if (before?.state === 'completed') return this.#collect(pending);
     if (before?.state === 'failed') await lane.remove(id);
     else if (before !== undefined) return;
+    await this.#putInputs(pending.submission);
     await redis.del(KEYS.order(id));
     await lane.add(id, this.#taskOf(pending), priority);
     await redis.publish(channelsOf(redis).doorbell, '');
+  }
+
+  async #putInputs({ start }: Submission): Promise<void> {
+    if (start === undefined) return;
+    const { pictures, mask } = start.inputs;
+    for (const picture of mask === undefined ? pictures : [...pictures, mask]) {
+      await putInput(this.#parts.stores.shared ?? this.#parts.stores.queue, picture);
+    }
   }
 
   #taskOf({ submission }: Pending): object {

@@ -26,9 +26,10 @@ function ownId(planSha256: string, runId: string): string {
 /** @throws FailureError E_RESULT where a result has other pictures than the plan asks for */
 function requireAll(plan: GenerationPlan, images: readonly GeneratedImage[], isWhole: boolean): void {
   const seeds = plan.batches.flat();
+  const size = plan.start?.output ?? plan;
   const isRight = images.every(
     ({ index, seed, width, height }, i) =>
-      index === i && seed === seeds[i] && width === plan.width && height === plan.height,
+      index === i && seed === seeds[i] && width === size.width && height === size.height,
   );
   if (isRight && (isWhole ? images.length === seeds.length : images.length <= seeds.length)) return;
   throw new FailureError('E_RESULT', 'a worker gave other pictures than the plan asks for');
@@ -45,7 +46,7 @@ export class FleetExecutor implements RemoteExecutor {
   async *execute(plan: GenerationPlan, context: RuntimeContext, hooks: RemoteHooks) {
     const { state } = context;
     const { interactive, submit } = this.#parts;
-    const { planSha256 } = hooks;
+    const { planSha256, start: begins } = hooks;
     state.plan(imageCount(plan), plan.batches.length, walkedSteps(plan.sigmas));
     let started = false;
     const start = (): void => {
@@ -62,6 +63,7 @@ export class FleetExecutor implements RemoteExecutor {
     const earlyEnd = interactive ? state.earlyEnd : undefined;
     const submission = {
       ...{ plan, planSha256, onNews, earlyEnd, previewEvery: hooks.previewEvery, signal: state.signal },
+      start: begins,
       id: interactive ? ownId(planSha256, state.id) : planSha256,
       priority: interactive ? 0 : BATCH_PRIORITY,
     };

@@ -4,8 +4,10 @@ import { type GenerationPlan, hashPlan } from '../pipeline/plan.js';
 import { FailureError } from '../request/errors.js';
 import type { ProcessingRunner, RunEvent } from '../runtime/processing-runner.js';
 import type { Place } from '../runtime/queue.js';
+import { getInputs } from './inputs.js';
 import type { WorkerModels } from './models.js';
 import type { TaskResult } from './result.js';
+import type { BlobStore } from './stores/store.js';
 import type { Task } from './task.js';
 
 /** Where a worker's plans are computed. */
@@ -42,10 +44,15 @@ function optionsFor({ model, device }: GenerationPlan, { models, commandOptions 
  * Runs a task's plan here.
  * @throws UsageError, FailureError
  */
-export async function perform(task: Task, shop: Workshop, turn: Turn): Promise<TaskResult> {
+export async function perform(
+  task: Task,
+  shop: Workshop & { readonly inputs: BlobStore },
+  turn: Turn,
+): Promise<TaskResult> {
   const { plan, previewEvery } = task;
+  const inputs = plan.start === null ? {} : await getInputs(plan.start, shop.inputs);
   const { images, times, prepared } = await shop.runner.run(
-    { plan, trail: true },
+    { plan, trail: true, ...inputs },
     { commandOptions: optionsFor(plan, shop), previewEvery, ...turn },
   );
   const { load, encode, sample, decode, total } = times;

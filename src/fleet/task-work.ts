@@ -19,6 +19,7 @@ const NEWS_MS = 200;
 /** Failures that lie in the plan: another worker would meet them too. Any other may be this worker's own. */
 const OF_PLAN = new Set([
   ...['E_PLAN', 'E_NON_FINITE', 'E_OUT_OF_MEMORY', 'E_INVALID_ARGUMENT', 'E_MODEL_UNSUPPORTED', 'E_TEXT'],
+  'E_INPUT',
 ]);
 
 /** How a task ended here. `fault`: it failed, and this worker may be why. */
@@ -94,7 +95,7 @@ export class TaskWork {
 
   /** Computes the plan and puts the result where the one who asks looks for it. */
   async #make(task: UnderWay, cancel: () => void): Promise<Receipt> {
-    const { redis, listening, shop, compute, tallies, stores } = this.#parts;
+    const { redis, listening, shop, compute, tallies } = this.#parts;
     const asked = decodeTask(task.job.data);
     const earlyEnd = asked.earlyEnd ? new EarlyEnd() : undefined;
     const obey = (order: Order): void => {
@@ -107,22 +108,29 @@ export class TaskWork {
     const place = compute.enter(`${task.id}:${this.#turns}`);
     try {
       const onEvent = this.#teller(task, asked);
-      const result = await perform(asked, shop, { place, signal: task.controller.signal, earlyEnd, onEvent });
+      const store = this.#storeOf(asked);
+      const result = await perform(
+        asked,
+        { ...shop, inputs: store },
+        { place, signal: task.controller.signal, earlyEnd, onEvent },
+      );
       const { total } = result.times;
       const bytes = await encodeResult(result);
-      const inStore = asked.store !== null;
-      const store = inStore ? stores.shared : stores.queue;
-      if (store === undefined || store.id !== asked.store) {
-        throw new FailureError('E_STORE', 'the result is asked for in a store that is not given here');
-      }
       task.controller.signal.throwIfAborted();
       await store.put(resultKey(task.id), bytes);
       tallies.add(result.images.length, total);
-      return { worker: shop.name, place: inStore ? 'store' : 'queue', bytes: bytes.length };
+      return { worker: shop.name, place: store.id === null ? 'queue' : 'store', bytes: bytes.length };
     } finally {
       place.leave();
       unhear();
     }
+  }
+
+  #storeOf({ store: id }: Task): BlobStore {
+    const { stores } = this.#parts;
+    const store = id === null ? stores.queue : stores.shared;
+    if (store?.id === id) return store;
+    throw new FailureError('E_STORE', 'the result is asked for in a store that is not given here');
   }
 
   /** Publishes where the run stands, for whoever listens. */

@@ -8,7 +8,7 @@ import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
 import { type BatchStart, encodeStart } from './encode-start.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
-import type { StartPictures } from './start-pictures.js';
+import type { RunInputs, StartPictures } from './start-pictures.js';
 import { passOf, type Trail } from './trail.js';
 
 /** One finished picture: RGB8, row-major. */
@@ -62,6 +62,8 @@ export interface RemoteHooks extends ExecuteHooks {
   readonly onStarted: () => void;
   /** Its pictures as they stand. */
   readonly onPreviews: (previews: readonly DecodedImage[] | undefined) => void;
+  /** What the plan begins with: as it was given, and as it is used. */
+  readonly start: { readonly inputs: RunInputs; readonly pictures: StartPictures } | undefined;
   /** Seconds of a phase there. */
   readonly addTime: (phase: 'load' | 'encode' | 'sample' | 'decode', seconds: number) => void;
 }

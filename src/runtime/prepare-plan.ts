@@ -176,7 +176,7 @@ async function picturesOf(plan: GenerationPlan, input: PlanInput, latentScale: n
   if (width !== start.encoded.width || height !== start.encoded.height || !sameSize(output, start.output)) {
     throw new FailureError('E_PLAN', "the plan's sizes are not those that its pictures give");
   }
-  return { pictures, notes: inputs.notes };
+  return { pictures, inputs, notes: inputs.notes };
 }
 
 /** The plan as it runs here: on this device, with this model. */

@@ -74,6 +74,8 @@ export interface PreparedRun {
   readonly sheet: PixelSize | undefined;
   /** What the run begins with, where that is more than noise. */
   readonly pictures?: StartPictures | undefined;
+  /** The same as they were given. */
+  readonly inputs?: RunInputs | undefined;
   /** Lines for people, about what was decided for them. */
   readonly notes?: readonly string[] | undefined;
   /** Names of extensions that may change the pictures; a plan alone does not give those again. */
@@ -217,6 +219,7 @@ async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun
     planSha256: hashPlan(plan),
     sheet,
     pictures,
+    inputs,
     notes: [...inputs.notes, ...notes],
     ...estimateRun(plan, context, sheet),
   };

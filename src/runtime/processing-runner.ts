@@ -11,7 +11,6 @@ import { type ExecuteHooks, executePlan, type GeneratedImage, type RemoteExecuto
 import type { RandomInteger } from '../pipeline/seeds.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import type { FieldNaming } from '../request/describe.js';
-import { FailureError } from '../request/errors.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describeImage, finalizeRun, type GenerationResult, requireFiles } from './finalize.js';
 import { whatFits } from './fitting.js';
@@ -212,16 +211,17 @@ export class ProcessingRunner {
       onLoaded: () => hooks.modelLoaded(prepared.context.model),
       onProfile: profile === undefined ? undefined : (rows: readonly OpProfile[]) => profile.add(rows),
     };
-    const { plan, planSha256, context } = prepared;
+    const { plan, planSha256, context, pictures, inputs } = prepared;
     const { remote } = this.#parts;
-    if (remote !== undefined && prepared.pictures !== undefined) {
-      throw new FailureError('E_QUEUE', 'pictures to begin with are not sent to a fleet yet: run this here');
-    }
+    const start = pictures === undefined || inputs === undefined ? undefined : { inputs, pictures };
     if (remote === undefined) onStarted();
     const batches =
       remote === undefined
-        ? executePlan(plan, context, shared, prepared.pictures)
-        : remote.execute(plan, context, { ...shared, planSha256, onStarted, onPreviews: step, addTime: metrics.add });
+        ? executePlan(plan, context, shared, pictures)
+        : remote.execute(plan, context, {
+            ...{ ...shared, planSha256, start, onStarted, onPreviews: step },
+            addTime: metrics.add,
+          });
     for await (const batch of batches) {
       images.push(...batch);
       for (const image of batch) {

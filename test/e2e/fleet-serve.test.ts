@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { copyFile } from 'node:fs/promises';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FleetClient } from '../../src/fleet/client.js';
 import { connectQueue } from '../../src/fleet/connection.js';
 import { FleetExecutor } from '../../src/fleet/executor.js';
 import { readFleet } from '../../src/fleet/status.js';
 import { QueueStore } from '../../src/fleet/stores/queue-store.js';
+import { encodePng } from '../../src/image/codec.js';
 import { CliSandbox } from '../support/cli.js';
 import { type InProcessWorker, startWorker } from '../support/fleet.js';
 import { describeWithRedis, TestRedis } from '../support/redis.js';
@@ -65,6 +68,22 @@ describeWithRedis('a server over a fleet', () => {
     expect(far.status).toBe(200);
     expect((far.body as { images: string[] }).images).toEqual((here.body as { images: string[] }).images);
     expect((far.body as { images: string[] }).images).toHaveLength(2);
+  });
+
+  it('sends the pictures that a plan begins with', async () => {
+    const picture = (await encodePng(randomBytes(64 * 64 * 3), 64, 64)).toString('base64');
+    const mask = (await encodePng(Buffer.alloc(64 * 64 * 3, 255), 64, 64)).toString('base64');
+    const body = { ...SMALL, init_images: [picture], mask, denoising_strength: 0.6, inpainting_fill: 1 };
+    const [far, here] = [await server.post('/sdapi/v1/img2img', body), await near.post('/sdapi/v1/img2img', body)];
+    expect(far.status).toBe(200);
+    const { images } = far.body as { images: string[] };
+    expect(images).toHaveLength(1);
+    expect(images).toEqual((here.body as { images: string[] }).images);
+    // Nothing is taken for a picture that is not the plan's.
+    const connection = new Redis(redis.url);
+    const keys = await connection.keys('sdgen:blob:inputs/*');
+    expect(keys).toHaveLength(2);
+    connection.disconnect();
   });
 
   it('passes steps and previews through', async () => {
