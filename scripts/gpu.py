@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SANITIZED = ["cuda_exact_elementwise", "cuda_exact_layer_norm", "cuda_vector", "cuda_exact_embeddings"]
+SANITIZED = ["cuda_exact_elementwise", "cuda_exact_layer_norm", "cuda_vector", "cuda_fast_elementwise", "cuda_fast_layer_norm", "cuda_fast_geglu"]
 
 
 class Session:

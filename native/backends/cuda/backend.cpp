@@ -6,6 +6,7 @@
 #include "backends/cuda/vector/params.h"
 #include "backends/cuda/weight.h"
 #include "base/error.h"
+#include "graph/passes.h"
 
 namespace sdgen::cuda {
 namespace {
@@ -46,7 +47,8 @@ class CudaExecutable : public Executable {
 
 class CudaBackend : public Backend {
  public:
-  CudaBackend(BackendInfo info, std::shared_ptr<Device> device) : info_(std::move(info)), device_(std::move(device)) {}
+  CudaBackend(BackendInfo info, std::shared_ptr<Device> device, Element element)
+      : info_(std::move(info)), device_(std::move(device)), element_(element) {}
   const BackendInfo& info() const noexcept override { return info_; }
 
   std::unique_ptr<Buffer> allocate(uint64_t bytes) override { return std::make_unique<CudaBuffer>(device_, bytes); }
@@ -57,15 +59,24 @@ class CudaBackend : public Backend {
     device_->download(to, at(from, offset, bytes), static_cast<uint64_t>(bytes));
   }
 
+  void adapt(Program& program) const override {
+    if (!is_fast()) return;
+    fuse_geglu(program, [](int64_t out) { return out % 2 == 0; });
+    lower_storage(program, element_);
+    plan_memory(program);
+  }
+
   uint64_t scratch_bytes(const Program& program) const override {
     int64_t bytes = 0;
-    for (const Node& node : program.nodes) bytes = std::max(bytes, exact::scratch_bytes(program, node));
+    for (const Node& node : program.nodes) {
+      bytes = std::max(bytes, is_fast() ? fast::scratch_bytes(program, node) : exact::scratch_bytes(program, node));
+    }
     return static_cast<uint64_t>(bytes);
   }
 
-  uint64_t packed_bytes(const WeightUse& use) const override { return cuda::packed_bytes(use, Element::kF32); }
+  uint64_t packed_bytes(const WeightUse& use) const override { return cuda::packed_bytes(use, element_); }
   std::shared_ptr<const PackedWeight> prepare(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor) override {
-    return pack(use, store, tensor, Element::kF32, device_);
+    return pack(use, store, tensor, element_, device_);
   }
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {
@@ -171,7 +182,8 @@ class CudaBackend : public Backend {
     std::vector<DevicePointer> inputs, weights;
     for (const ValueId id : node.inputs) inputs.push_back(places[static_cast<size_t>(id)]);
     for (const int32_t w : node.weights) weights.push_back(exe.addresses[static_cast<size_t>(w)]);
-    exact::run_node({exe.program, node, inputs, weights, places[static_cast<size_t>(node.output)], places.back(), *device_});
+    const OpCall call{exe.program, node, inputs, weights, places[static_cast<size_t>(node.output)], places.back(), *device_};
+    return is_fast() ? fast::run_node(call) : exact::run_node(call);
   }
 
   void run_all(const CudaExecutable& exe, const std::vector<DevicePointer>& places) {
@@ -198,15 +210,18 @@ class CudaBackend : public Backend {
     }
   }
 
+  bool is_fast() const noexcept { return element_ == Element::kF16; }
+
   BackendInfo info_;
   std::shared_ptr<Device> device_;
+  Element element_;  // of activations and of the weights of products
   std::unique_ptr<DeviceMemory> scratch_;
 };
 
 }  // namespace
 
 BackendInfo describe(const Card& card) {
-  return {"cuda", card.text(), "sm_" + std::to_string(card.major) + std::to_string(card.minor), {"fp32"}};
+  return {"cuda", card.text(), "sm_" + std::to_string(card.major) + std::to_string(card.minor), {"fp32", "fp16"}};
 }
 
 std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card, const std::vector<CodeImage>& code, const std::string& precision) {
@@ -214,7 +229,8 @@ std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card,
   if (std::find(info.precisions.begin(), info.precisions.end(), precision) == info.precisions.end()) {
     throw Error(ErrorCode::kDevice, "precision '" + precision + "' is not built on cuda");
   }
-  return std::make_unique<CudaBackend>(std::move(info), std::make_shared<Device>(api, card, code));
+  return std::make_unique<CudaBackend>(std::move(info), std::make_shared<Device>(api, card, code),
+                                       precision == "fp16" ? Element::kF16 : Element::kF32);
 }
 
 }  // namespace sdgen::cuda

@@ -51,4 +51,11 @@ int64_t scratch_bytes(const Program& program, const Node& node);
 void run_node(const OpCall& call);
 
 }  // namespace exact
+namespace fast {
+
+/// As above, of the fp16 kernels: on halves, but for the values that the program keeps in float32.
+int64_t scratch_bytes(const Program& program, const Node& node);
+void run_node(const OpCall& call);
+
+}  // namespace fast
 }  // namespace sdgen::cuda
