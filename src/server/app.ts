@@ -14,6 +14,7 @@ import { addHealth } from './health.js';
 import { JobStore } from './job-store.js';
 import { addJobs } from './jobs.js';
 import { ServerMetrics } from './metrics.js';
+import { addModelRoute } from './model-route.js';
 import { addOpenApi } from './openapi.js';
 import { addPage } from './page.js';
 import { addExtras } from './sdapi/extras.js';
@@ -131,6 +132,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   addProgress(http, services);
   addOptions(http, services);
   addModels(http, services);
+  addModelRoute(http, services);
   addLists(http);
   addScripts(http, parts.extensions);
   addExtras(http, services);

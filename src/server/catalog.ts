@@ -37,8 +37,9 @@ export class Catalog {
 
   async #entry(file: CheckpointFile): Promise<CatalogEntry> {
     const { path, isFolder } = file;
-    const folder = this.#folders.find((one) => !relative(one, path).startsWith('..')) ?? '';
-    const name = relative(folder, path);
+    const folder = this.#folders.find((one) => !relative(one, path).startsWith('..'));
+    // In none of them stands the model that the package carries.
+    const name = folder === undefined ? basename(path) : relative(folder, path);
     const sha256 = this.#hashes.get(path) ?? (isFolder ? undefined : await knownHash(path, this.#cacheFolder)) ?? null;
     const hash = sha256 === null ? null : shortHash(sha256);
     return {

@@ -38,6 +38,8 @@ export interface JobFacts {
 export interface Choices {
   readonly samplers: readonly string[];
   readonly schedulers: readonly string[];
+  /** What the server's model is best asked for. */
+  readonly defaults: Partial<Settings>;
 }
 
 export const DEFAULTS: Settings = {
@@ -71,11 +73,16 @@ async function call<T>(path: string, init?: RequestInit): Promise<T> {
 }
 
 export async function readChoices(): Promise<Choices> {
-  const [samplers, schedulers] = await Promise.all([
+  const [samplers, schedulers, { defaults }] = await Promise.all([
     call<{ name: string }[]>('sdapi/v1/samplers'),
     call<{ label: string }[]>('sdapi/v1/schedulers'),
+    call<{ defaults: Partial<Settings> }>('v1/model'),
   ]);
-  return { samplers: samplers.map(({ name }) => name), schedulers: schedulers.map(({ label }) => label) };
+  return {
+    samplers: samplers.map(({ name }) => name),
+    schedulers: schedulers.map(({ label }) => label),
+    defaults,
+  };
 }
 
 export const startJob = (settings: Settings): Promise<JobFacts> =>

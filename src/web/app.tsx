@@ -29,7 +29,13 @@ export function App() {
   const prompt = useRef<HTMLTextAreaElement>(null);
 
   useEffect(() => {
-    readChoices().then(setChoices, (error: Error) => setProblem(error.message));
+    readChoices().then(
+      (read) => {
+        setChoices(read);
+        setSettings((before) => ({ ...before, ...read.defaults }));
+      },
+      (error: Error) => setProblem(error.message),
+    );
   }, []);
 
   async function generate(): Promise<void> {
