@@ -17,6 +17,7 @@ const RULES: Readonly<Record<string, z.ZodType>> = {
   noTrail: onOff(),
   noSheet: onOff(),
   show: onOff(),
+  extension: z.array(z.string().min(1)).describe('files').optional(),
 };
 
 function ruleOf(field: string): z.ZodType {

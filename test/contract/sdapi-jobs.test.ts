@@ -32,9 +32,9 @@ const submit = async (body: object) => {
 };
 const job = async (id: string) => (await server.get(`/v1/jobs/${encodeURIComponent(id)}`)).body as JobBody;
 const runs = (id: string) =>
-  expect.poll(async () => (await job(id)).step, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
+  expect.poll(async () => (await job(id)).step, { timeout: 60_000, interval: 20 }).toBeGreaterThan(0);
 const ends = (id: string) =>
-  expect.poll(async () => (await job(id)).state, { timeout: 20_000, interval: 20 }).not.toMatch(/queued|running/);
+  expect.poll(async () => (await job(id)).state, { timeout: 60_000, interval: 20 }).not.toMatch(/queued|running/);
 
 /** Events of a job until the stream ends. */
 async function events(id: string): Promise<{ event: string; data: Record<string, unknown> }[]> {
@@ -119,7 +119,7 @@ describe('progress', () => {
     await start();
     await server.post('/sdapi/v1/options', { show_progress_every_n_steps: 1 });
     const waiting = server.post('/sdapi/v1/txt2img', { ...LONG, force_task_id: 'first' });
-    await expect.poll(async () => (await job('first')).step ?? 0, { timeout: 20_000 }).toBeGreaterThan(1);
+    await expect.poll(async () => (await job('first')).step ?? 0, { timeout: 60_000 }).toBeGreaterThan(1);
     const second = await submit({ ...SMALL, force_task_id: 'second' });
     const told = (await server.get('/sdapi/v1/progress')).body as Record<string, Record<string, number>> & {
       current_image: string;
@@ -146,7 +146,7 @@ describe('progress', () => {
     await server.post('/sdapi/v1/skip');
     await expect
       .poll(async () => ((await server.get('/sdapi/v1/progress')).body as typeof told).state?.job_no, {
-        timeout: 20_000,
+        timeout: 60_000,
       })
       .toBe(1);
     await server.post('/sdapi/v1/interrupt');

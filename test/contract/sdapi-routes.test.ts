@@ -73,7 +73,8 @@ const GETS: [path: string, shape: z.ZodType][] = [
       .length(3),
   ],
   ['latent-upscale-modes', z.array(named).length(6)],
-  ['sd-models', z.array(model).length(1)],
+  // The server's own, and the one that the package carries.
+  ['sd-models', z.array(model).length(2)],
   ['sd-vae', z.array(z.strictObject({ model_name: z.string(), filename: z.string() }))],
   ['loras', z.tuple([])],
   ['hypernetworks', z.tuple([])],

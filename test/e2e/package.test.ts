@@ -78,9 +78,9 @@ describe('the installed package', { timeout: PATIENCE_MS }, () => {
     const { status, stdout, stderr } = run(process.execPath, ['example.js']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(/step 20 of 20, sigma \d/);
-    const info = await readImageInfo(readFileSync(join(folder, 'lighthouse.png')));
-    expect(info).toMatchObject({ width: 256, height: 256 });
-    expect(info.texts[0]?.text).toMatch(/^a lighthouse at dusk\n.*Seed: 42/);
+    const info = await readImageInfo(readFileSync(join(folder, 'castle.png')));
+    expect(info).toMatchObject({ width: 128, height: 128 });
+    expect(info.texts[0]?.text).toMatch(/^a castle on a pink background\n.*Seed: 42/);
   });
 
   it('has types for a program that is checked as strictly as can be', () => {

@@ -60,11 +60,16 @@ describe('models', () => {
     expect(out).toContain(box.path('models/one.safetensors'));
     expect(out).toContain('convert it to .safetensors');
     const { models, folders } = JSON.parse((await box.run(['models', 'list', '--json'])).out);
-    expect(models.map((model: { name: string }) => model.name).sort()).toEqual(['old', 'one']);
+    expect(models.map((model: { name: string }) => model.name).sort()).toEqual(['old', 'one', 'pocket']);
     expect(folders).toHaveLength(2);
-    const none = await box.run(['models', 'list', '--models-dir', 'nowhere']);
-    expect(none).toMatchObject({ code: 0, out: '' });
-    expect(none.err).toContain('no models in');
+  });
+
+  it('lists the one that comes along where there is no other, and what it is', async () => {
+    const { code, out, err } = await box.run(['models', 'list', '--models-dir', 'nowhere']);
+    expect(code).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(2);
+    expect(out).toMatch(/^pocket +\d+\.\d MB/m);
+    expect(err).toContain('pocket comes with sdgen');
   });
 
   it('says what is in one', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPngTexts } from '../../../src/image/png-metadata.js';
 import { CliSandbox } from '../../support/cli.js';
@@ -198,8 +198,9 @@ describe('txt2img', () => {
 });
 
 describe('what stands in the way of a picture', () => {
-  it('says how to get a model when none is given', async () => {
-    const { code, err } = await box.run(['txt2img', '-p', 'x'], { addon: createFakeEngine().addon });
+  it('says how to get a model when there is none of that name', async () => {
+    await rm(box.path('models/one.safetensors'));
+    const { code, err } = await box.run(['txt2img', '-p', 'x', '-m', 'one'], { addon: createFakeEngine().addon });
     expect(code).toBe(1);
     expect(err).toContain('node scripts/make-tiny-model.mjs --arch micro1 models/micro1.safetensors');
     expect(err.trimEnd()).not.toContain('\n');

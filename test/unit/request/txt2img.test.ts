@@ -38,6 +38,7 @@ describe('parseTextToImage', () => {
       clipSkip: 1,
       rng: 'gpu',
       vaeTiling: 'auto',
+      trail: true,
       grid: false,
       format: 'png',
       quality: 80,
