@@ -21,6 +21,9 @@ double analytic_noise(double x, VpPoint p) {
   return (scaled - analytic(scaled, sigma)) / sigma;
 }
 
+/// The noise of a network that predicts v = 0.3·sin x + 0.2·x.
+double velocity_noise(double x, VpPoint p) { return p.alpha * (0.3 * math::sin_f64(x) + 0.2 * x) + p.sigma * x; }
+
 /// Of the analytic noise, what the unconditional branch is said to have seen.
 constexpr double kUncondShare = 0.75;
 
@@ -96,7 +99,9 @@ std::vector<NamedTensor> eval_sampler(const EvalOptions& options, const WeightSt
     evaluate(out, at, sigma, [&](double value) { return analytic(value, sigma); });
   };
   run.predict = [&](Vec out, Vec at, double t) {
-    evaluate(out, at, t, [&, point = trained.point(t)](double value) { return analytic_noise(value, point); });
+    evaluate(out, at, t, [&, point = trained.point(t)](double value) {
+      return options.velocity ? velocity_noise(value, point) : analytic_noise(value, point);
+    });
     const std::vector<float>& values = host.read(out);
     std::transform(values.begin(), values.end(), uncond.begin(), [](float e) { return static_cast<float>(kUncondShare) * e; });
   };

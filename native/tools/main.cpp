@@ -16,6 +16,7 @@ constexpr const char* kUsage =
     "usage: sdgen-eval --part text|unet|vae-decode|vae-encode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
     "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N] [--s-tmin N]\n"
     "                  [--s-tmax N] [--s-noise N] [--unipc-order N] [--unipc-variant bh1|bh2] [--start-with-signal]\n"
+    "                  [--velocity]  (of samplers that walk timesteps: the network gives v = 0.3 sin x + 0.2 x)\n"
     "  text        text.ids [N, T]                     -> text.last, text.penultimate\n"
     "  unet        unet.x [N, C, H, W], unet.ctx [N, T, W], unet.t [K] (500 without it)\n"
     "                                                  -> unet.out.t<t> for each t; also from unet.x_<size> and\n"
@@ -45,8 +46,8 @@ EvalOptions parse_options(int argc, char** argv) {
   EvalOptions o;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--inner" || flag == "--start-with-signal") {
-      (flag == "--inner" ? o.inner : o.start_with_signal) = true;
+    if (flag == "--inner" || flag == "--start-with-signal" || flag == "--velocity") {
+      (flag == "--inner" ? o.inner : flag == "--velocity" ? o.velocity : o.start_with_signal) = true;
       continue;
     }
     if (i + 1 >= argc) usage_error(flag + " needs a value, or is not a flag");

@@ -15,6 +15,7 @@ struct EvalOptions {
   std::string sampler, schedule;  // part sampler
   SamplerOptions sampler_options;
   bool start_with_signal = false;
+  bool velocity = false;  // the network gives v = 0.3·sin x + 0.2·x instead of the denoiser's noise
   bool inner = false;  // write named inner activations too
   const std::atomic<bool>* cancel = nullptr;
 };
