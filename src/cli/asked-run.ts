@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { optionsSchema } from '../context/options.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
 import { FailureError, UsageError } from '../request/errors.js';
+import { hiresShape } from '../request/hires.js';
 import { imageToImageSchema } from '../request/img2img.js';
 import { textToImageSchema } from '../request/txt2img.js';
 import { type PictureParameters, pictureParameters } from '../runtime/picture-parameters.js';
@@ -101,6 +102,13 @@ function withoutUsualSizes({ values, origins }: Flags): Flags['values'] {
   return Object.fromEntries(Object.entries(values).filter(([field]) => !usual.includes(field)));
 }
 
+/** @throws UsageError for a flag of a second pass that is not asked for */
+function requireSecondPass({ values, origins, nameOf }: Flags): void {
+  const field = Object.keys(hiresShape).find((name) => name !== 'hires' && origins[name] === 'flag');
+  if (field === undefined || values.hires === true) return;
+  throw new UsageError(`${nameOf(field)} is of a second pass: add --hires`, field);
+}
+
 /** The fields of a request that begins with pictures. */
 async function imageFields(images: readonly string[], flags: Flags, io: Io): Promise<Record<string, unknown>> {
   const { softMask } = flags.values;
@@ -138,6 +146,7 @@ export async function readRun(
   const { flags, picture } = await withPicture(given, io, extensions, images !== undefined);
   const values = images === undefined ? flags.values : await imageFields(images, flags, io);
   const schema = images === undefined ? textToImageSchema : imageToImageSchema;
+  if (images === undefined) requireSecondPass(flags);
   if (values.prompt === undefined) throw new UsageError('--prompt is missing; --prompt "" is an empty one', 'prompt');
   return {
     flags,

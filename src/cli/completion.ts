@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
 import { SOURCE_FORMATS } from '../batch/source-formats.js';
 import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
-import { PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
+import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
 import { schedulerLabels } from '../sampling/schedules.js';
 
@@ -23,8 +23,11 @@ type Source = (lists: Lists) => readonly string[] | Promise<readonly string[]>;
 const VALUES: Readonly<Record<string, Source>> = {
   '--sampler': samplerNames,
   '--scheduler': schedulerLabels,
+  '--hires-sampler': samplerNames,
+  '--hires-scheduler': schedulerLabels,
   '--upscaler': () => PIXEL_UPSCALER_NAMES,
   '--upscaler2': () => PIXEL_UPSCALER_NAMES,
+  '--hires-upscaler': () => [...LATENT_UPSCALER_NAMES, ...PIXEL_UPSCALER_NAMES],
   '--device': () => DEVICE_NAMES,
   '--precision': () => PRECISION_NAMES,
   '--format': () => FORMAT_NAMES,

@@ -1,8 +1,16 @@
 import type { Option } from 'commander';
-import { DEFAULTS, DEVICE_NAMES, LIMITS, PRECISION_NAMES, VAE_TILING_NAMES } from '../request/limits.js';
+import {
+  DEFAULTS,
+  DEVICE_NAMES,
+  HIRES_DEFAULTS,
+  LIMITS,
+  PRECISION_NAMES,
+  VAE_TILING_NAMES,
+} from '../request/limits.js';
+import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
 import { schedulerLabels } from '../sampling/schedules.js';
-import { extensionFlag, modelsDirFlag, numberFlag, textFlag } from './options.js';
+import { extensionFlag, modelsDirFlag, numberFlag, switchFlag, textFlag } from './options.js';
 
 const { side } = LIMITS;
 const sideRange = `${side.min} to ${side.max}, a multiple of ${side.multiple}`;
@@ -26,6 +34,25 @@ export function pictureFlags(): Option[] {
       DEFAULTS.vaeTiling,
     ),
     textFlag('--rng <gpu|cpu>', "noise as the webui's GPU makes it, or torch's CPU", DEFAULTS.rng),
+  ];
+}
+
+/** The second pass: a picture enlarged and gone over again ("hires fix"). */
+export function hiresFlags(): Option[] {
+  const { scale, upscaler, denoisingStrength } = HIRES_DEFAULTS;
+  return [
+    switchFlag('--hires', 'enlarge the picture and go over it again ("hires fix")'),
+    numberFlag('--hires-scale <x>', "times the picture's sides", scale),
+    numberFlag('--hires-resize-x <pixels>', 'a width instead; with both sides the middle is taken'),
+    numberFlag('--hires-resize-y <pixels>', 'a height instead'),
+    textFlag('--hires-upscaler <name>', [...LATENT_UPSCALER_NAMES, ...PIXEL_UPSCALER_NAMES].join(', '), upscaler),
+    numberFlag('--hires-steps <n>', 'exactly so many', 'as --steps'),
+    numberFlag('--hires-denoising-strength <x>', 'how much of it is given up, 0 to 1', denoisingStrength),
+    textFlag('--hires-sampler <name>', 'of the second pass', 'as --sampler'),
+    textFlag('--hires-scheduler <name>', 'of the second pass', 'as --scheduler'),
+    numberFlag('--hires-cfg-scale <x>', 'of the second pass', 'as --cfg-scale'),
+    textFlag('--hires-prompt <text>', 'of the second pass', 'as --prompt'),
+    textFlag('--hires-negative-prompt <text>', 'of the second pass', 'as --negative-prompt'),
   ];
 }
 

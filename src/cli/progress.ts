@@ -1,5 +1,6 @@
 import cliProgress from 'cli-progress';
 import type { RunStateView } from '../context/run-state.js';
+import { pictureSize } from '../pipeline/plan.js';
 import type { RunEvent } from '../runtime/processing-runner.js';
 import { hasColor, type Io } from './io.js';
 
@@ -134,9 +135,11 @@ class LineProgress implements Progress {
     if (event.type === 'prepared') {
       const { plan } = event.prepared;
       const pictures = plan.batches.flat().length;
+      const { width, height } = pictureSize(plan);
+      const more = plan.hires === null ? '' : ` and ${plan.hires.steps} of ${plan.hires.sampler.name}`;
       this.#about =
-        `${pictures} ${pictures === 1 ? 'picture' : 'pictures'} of ${plan.width}x${plan.height}, ${plan.steps} steps of ` +
-        `${plan.sampler.name} on ${plan.device.name} ${plan.device.precision}, model ${plan.model.name}`;
+        `${pictures} ${pictures === 1 ? 'picture' : 'pictures'} of ${width}x${height}, ${plan.steps} steps of ` +
+        `${plan.sampler.name}${more} on ${plan.device.name} ${plan.device.precision}, model ${plan.model.name}`;
     } else if (event.type === 'stage' && event.stage === 'execute') {
       this.#line(this.#about);
     } else if (event.type === 'step') {

@@ -78,7 +78,27 @@ export function runDocument(result: GenerationResult) {
   };
 }
 
-function tilingText({ tiling }: PreparedRun['plan']): string {
+/** The lines of a second pass. */
+function hiresRows({ hires, textWindow }: PreparedRun['plan']): [string, string][] {
+  if (hires === null) return [];
+  const { resized, sampler, upscaler, denoisingStrength, sigmas } = hires;
+  const cut = resized.width === hires.width && resized.height === hires.height ? '' : 'the middle of ';
+  return [
+    [
+      'then',
+      `${hires.width}x${hires.height} by ${upscaler} (${cut}${resized.width}x${resized.height}), latent ` +
+        `${hires.latentWidth}x${hires.latentHeight}${tilingText(hires)}`,
+    ],
+    [
+      '',
+      `${hires.steps} steps of ${sampler.name} (${sampler.id}), scheduler ${sampler.scheduler}, from sigma ` +
+        `${(sigmas[0] ?? 0).toFixed(4)} (strength ${denoisingStrength}), cfg scale ${hires.cfgScale}`,
+    ],
+    ['', `${describeParts(hires.prompt.parts, textWindow)}: ${hires.prompt.text}`],
+  ];
+}
+
+function tilingText({ tiling }: Pick<PreparedRun['plan'], 'tiling'>): string {
   return tiling === 'none' ? '' : `, decoded in tiles of ${tiling.tile} with an overlap of ${tiling.overlap}`;
 }
 
@@ -167,6 +187,7 @@ export function formatDryRun(document: DryRun): string {
     ['sampler', `${plan.sampler.name} (${plan.sampler.id}), scheduler ${plan.sampler.scheduler}`],
     ['steps', `${plan.steps}, cfg scale ${plan.cfgScale}, clip skip ${plan.clipSkip}, noise ${plan.noiseSource}`],
     ['sigmas', shown.join(' ')],
+    ...hiresRows(plan),
     ['seeds', `${seeds.slice(0, 8).join(' ')}${seeds.length > 8 ? ` … (${seeds.length})` : ''}`],
     ['memory', `${formatBytes(memory.neededBytes)} needed, ${available} available`],
     ['fits', memory.fits ? 'yes' : fittingText(memory.alternatives ?? [])],

@@ -15,18 +15,24 @@ import {
 } from './options.js';
 import { machineFlags, pictureFlags } from './picture-flags.js';
 
+export interface FlagGroup {
+  readonly group: string;
+  readonly options: readonly Option[];
+}
+
 /**
  * Adds the flags of a command that makes pictures, in their groups.
- * @param first what stands before all others
+ * @param groups what stands before all others, and what stands behind those of the picture
  */
 export function addRunFlags(
   command: Command,
-  first?: { readonly group: string; readonly options: readonly Option[] },
+  { first, second }: { readonly first?: FlagGroup; readonly second?: FlagGroup },
 ): void {
-  if (first !== undefined) {
-    command.optionsGroup(first.group);
-    for (const option of first.options) command.addOption(option);
-  }
+  const addGroup = ({ group, options }: FlagGroup): void => {
+    command.optionsGroup(group);
+    for (const option of options) command.addOption(option);
+  };
+  if (first !== undefined) addGroup(first);
   command
     .optionsGroup('Picture:')
     .addOption(textFlag('-p, --prompt <text>', 'what the picture shows; may be empty'))
@@ -36,6 +42,7 @@ export function addRunFlags(
       textFlag('--plan <file>', 'run a saved plan exactly (from --dry-run --json); it says all but where and how'),
     );
   for (const option of pictureFlags()) command.addOption(option);
+  if (second !== undefined) addGroup(second);
   command.optionsGroup('Prompt:');
   for (const option of promptFlags()) command.addOption(option);
   command.optionsGroup('Variation of the seed:');

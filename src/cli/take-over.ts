@@ -83,6 +83,33 @@ const only =
   (value: string) =>
     value === wanted ? meaning : undefined;
 
+const unless = (same: string) => (value: string) => (value === same ? undefined : value);
+/** "" is what is filled in. */
+const words = (value: string): string | undefined => value || undefined;
+
+/** What counts only for a run with a second pass. */
+const HIRES_READERS: typeof READERS = [
+  ['Denoising strength', 'hiresDenoisingStrength', number],
+  ['Hires upscale', 'hiresScale', number],
+  ['Hires resize-1', 'hiresResizeX', bent],
+  ['Hires resize-2', 'hiresResizeY', bent],
+  ['Hires steps', 'hiresSteps', bent],
+  ['Hires upscaler', 'hiresUpscaler', text],
+  ['Hires sampler', 'hiresSampler', unless('Use same sampler')],
+  ['Hires schedule type', 'hiresScheduler', unless('Use same scheduler')],
+  ['Hires CFG Scale', 'hiresCfgScale', number],
+  ['Hires prompt', 'hiresPrompt', words],
+  ['Hires negative prompt', 'hiresNegativePrompt', words],
+  ['Extra noise', 'img2imgExtraNoise', number],
+];
+
+/** The readers of one kind of run. */
+function readersFor({ parameters }: PictureParameters, hasPictures: boolean) {
+  if (hasPictures) return { readers: [...READERS, ...IMAGE_READERS], hires: false };
+  const hires = ['Hires upscale', 'Hires resize-1', 'Hires upscaler'].some((key) => parameters.has(key));
+  return { readers: hires ? [...READERS, ...HIRES_READERS] : READERS, hires };
+}
+
 /** What counts only for a run that begins with pictures. */
 const IMAGE_READERS: typeof READERS = [
   ['Denoising strength', 'denoisingStrength', number],
@@ -118,7 +145,9 @@ export function takeOver(picture: PictureParameters, hasPictures = false): Taken
   const { complete, parameters } = picture;
   const fields: Record<string, unknown> = { prompt: picture.prompt, negativePrompt: picture.negativePrompt };
   const done = new Set(FACTS);
-  for (const [key, field, read] of hasPictures ? [...READERS, ...IMAGE_READERS] : READERS) {
+  const { readers, hires } = readersFor(picture, hasPictures);
+  if (hires) fields.hires = true;
+  for (const [key, field, read] of readers) {
     const value = complete.get(key);
     const taken = value === undefined ? undefined : read(value);
     if (taken === undefined) continue;

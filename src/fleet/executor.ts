@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { GeneratedImage, RemoteExecutor, RemoteHooks } from '../pipeline/execute.js';
-import { type GenerationPlan, imageCount } from '../pipeline/plan.js';
+import { type GenerationPlan, imageCount, pictureSize } from '../pipeline/plan.js';
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import type { Submission } from './client.js';
@@ -26,10 +26,11 @@ function ownId(planSha256: string, runId: string): string {
 /** @throws FailureError E_RESULT where a result has other pictures than the plan asks for */
 function requireAll(plan: GenerationPlan, images: readonly GeneratedImage[], isWhole: boolean): void {
   const seeds = plan.batches.flat();
-  const size = plan.start?.output ?? plan;
+  // A run that ended early may have stopped before its second pass.
+  const sizes = isWhole ? [pictureSize(plan)] : [pictureSize(plan), plan];
   const isRight = images.every(
     ({ index, seed, width, height }, i) =>
-      index === i && seed === seeds[i] && width === size.width && height === size.height,
+      index === i && seed === seeds[i] && sizes.some((size) => size.width === width && size.height === height),
   );
   if (isRight && (isWhole ? images.length === seeds.length : images.length <= seeds.length)) return;
   throw new FailureError('E_RESULT', 'a worker gave other pictures than the plan asks for');

@@ -7,7 +7,8 @@ import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
 import { type BatchStart, encodeStart } from './encode-start.js';
-import { canonicalJson, type GenerationPlan, imageCount, type PlanPart } from './plan.js';
+import { enlarge } from './enlarge.js';
+import { canonicalJson, type GenerationPlan, imageCount, type PlanPart, type PlanPass, passesOf } from './plan.js';
 import type { RunInputs, StartPictures } from './start-pictures.js';
 import { passOf, type Trail } from './trail.js';
 
@@ -89,9 +90,13 @@ function textGroup({ texts, stages }: PlanPart): TextInput[] {
 }
 
 /** Every distinct text once for the whole run. */
-async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks: ExecuteHooks): Promise<Prompts> {
-  const { part: negative } = plan.negativePrompt;
-  const needed = negative === null ? plan.prompt.parts : [...plan.prompt.parts, negative];
+async function encodeTexts(
+  plan: GenerationPlan,
+  { prompt, negativePrompt: { part: negative } }: PlanPass,
+  context: RuntimeContext,
+  hooks: ExecuteHooks,
+): Promise<Prompts> {
+  const needed = negative === null ? prompt.parts : [...prompt.parts, negative];
   // Parts that differ in their weight alone are one group.
   const keys = needed.map(({ texts, stages }) => canonicalJson([texts, stages]));
   const distinct = [...new Set(keys)];
@@ -111,7 +116,7 @@ async function encodeTexts(plan: GenerationPlan, context: RuntimeContext, hooks:
   };
   return {
     conditionings: conditionings.flat(),
-    parts: plan.prompt.parts.map((part, i) => ({ weight: part.weight, stages: stagesOf(part, keys[i]) })),
+    parts: prompt.parts.map((part, i) => ({ weight: part.weight, stages: stagesOf(part, keys[i]) })),
     ...(negative === null ? {} : { uncond: stagesOf(negative, keys.at(-1)) }),
   };
 }
@@ -145,32 +150,38 @@ function startOf(batch: number, plan: GenerationPlan, begin: BatchStart | undefi
   };
 }
 
+/** A pass of sampling: what it goes by, the latents that it begins with, and the steps that are behind it. */
+interface PassRun {
+  readonly pass: PlanPass;
+  readonly prompts: Prompts;
+  readonly start: Pick<SampleRequest, 'start' | 'noiseInterval' | 'startWithSignal'>;
+  readonly before: { readonly steps: number; readonly evaluations: number };
+}
+
 async function sample(
   batch: number,
-  prompts: Prompts,
-  begin: BatchStart | undefined,
+  { pass, prompts, start, before }: PassRun,
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
 ): Promise<Sampled> {
-  const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = plan.sampler;
+  const { id, eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder } = pass.sampler;
   const { state, model } = context;
-  const listener = hooks.latents?.(batch + 1, walkedSteps(plan.sigmas));
+  const listener = hooks.latents?.(batch + 1, walkedSteps(pass.sigmas));
   const sampled = await sampleUntilEnd(
     model.engine,
     {
-      latentWidth: plan.latentWidth,
-      latentHeight: plan.latentHeight,
+      latentWidth: pass.latentWidth,
+      latentHeight: pass.latentHeight,
       ...noiseOf(plan, batch, model.description.latentScale),
       sampler: id,
       samplerOptions: { eta, sChurn, sTmin, sTmax, sNoise, unipcVariant, unipcOrder },
-      sigmas: Float32Array.from(plan.sigmas),
-      ...(plan.timesteps === null ? {} : { timesteps: Float32Array.from(plan.timesteps) }),
-      startWithSignal: plan.startWithSignal,
-      wholeTimesteps: plan.wholeTimesteps,
-      cfgScale: plan.cfgScale,
+      sigmas: Float32Array.from(pass.sigmas),
+      ...(pass.timesteps === null ? {} : { timesteps: Float32Array.from(pass.timesteps) }),
+      wholeTimesteps: pass.wholeTimesteps,
+      cfgScale: pass.cfgScale,
       ...prompts,
-      ...startOf(batch, plan, begin),
+      ...start,
       previewEvery: hooks.previewEvery,
       profile: hooks.onProfile !== undefined,
       trail: hooks.trail,
@@ -180,7 +191,7 @@ async function sample(
       signal: state.signal,
       onHook: listener?.onHook,
       onStep: (event) => {
-        state.completeStep(event.step, event.sigma, event.evaluations);
+        state.completeStep(before.steps + event.step, event.sigma, before.evaluations + event.evaluations);
         hooks.onStep(event.preview);
       },
     },
@@ -188,6 +199,33 @@ async function sample(
   );
   hooks.onProfile?.(sampled.profile);
   return sampled;
+}
+
+/** A batch's latents after all passes, each pass's trail, and how they are decoded. */
+interface SampledBatch {
+  readonly latent: Latent;
+  readonly trails: readonly Sampled['trail'][];
+  readonly tiling: GenerationPlan['tiling'];
+}
+
+/** The second pass over the first one's latents. */
+async function sampleHires(
+  batch: number,
+  first: Sampled,
+  hires: NonNullable<GenerationPlan['hires']>,
+  prompts: Prompts,
+  plan: GenerationPlan,
+  context: RuntimeContext,
+  hooks: ExecuteHooks,
+): Promise<Sampled> {
+  const latent = await hooks.time('decode', () => enlarge(first.latent, hires, plan, context));
+  const { extraNoise, timestep, noiseInterval } = hires;
+  const before = { steps: walkedSteps(plan.sigmas), evaluations: context.state.view().evaluations };
+  const start = {
+    start: { latent, extraNoise, ...(timestep === null ? {} : { timestep }) },
+    ...(noiseInterval === null ? {} : { noiseInterval }),
+  };
+  return hooks.time('sample', () => sample(batch, { pass: hires, prompts, start, before }, plan, context, hooks));
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -209,8 +247,7 @@ function describeImage(facts: ImageFacts, { width, height, data: pixels, retried
 
 async function decode(
   seeds: readonly number[],
-  { latent, trail }: Sampled,
-  { tiling }: GenerationPlan,
+  { latent, trails, tiling }: SampledBatch,
   context: RuntimeContext,
   hooks: ExecuteHooks,
   pictures: StartPictures | undefined,
@@ -233,7 +270,8 @@ async function decode(
   }
   state.completeImages(done + images.length);
   return images.map((image, i) => {
-    const passes = trail === undefined ? undefined : [passOf(trail, i)];
+    const known = trails.filter((points) => points !== undefined);
+    const passes = known.length < trails.length ? undefined : known.map((points) => passOf(points, i));
     return describeImage(
       { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes },
       pictures === undefined ? image : { ...image, ...pictures.finish({ ...image, channels: 3 }, done + i) },
@@ -255,17 +293,33 @@ export async function* executePlan(
   pictures?: StartPictures,
 ): AsyncGenerator<GeneratedImage[], void, void> {
   const { state, model } = context;
-  state.plan(imageCount(plan), plan.batches.length, walkedSteps(plan.sigmas));
+  const passes = passesOf(plan);
+  const steps = passes.reduce((sum, { sigmas }) => sum + walkedSteps(sigmas), 0);
+  state.plan(imageCount(plan), plan.batches.length, steps);
   const wasLoaded = model.loaded;
   await hooks.time('load', () => model.load(state.signal, (share) => hooks.onProgress('load', share)));
   if (!wasLoaded) hooks.onLoaded?.();
-  const prompts = await hooks.time('encode', () => encodeTexts(plan, context, hooks));
+  const encode = (pass: PlanPass) => hooks.time('encode', () => encodeTexts(plan, pass, context, hooks));
+  const prompts = await encode(plan);
+  const { hires } = plan;
+  const hiresPrompts = hires === null ? undefined : await encode(hires);
   const begin = pictures && (await hooks.time('encode', () => encodeStart(plan, pictures, context)));
+  const sampleBatch = async (index: number): Promise<SampledBatch> => {
+    const start = { ...startOf(index, plan, begin), startWithSignal: plan.startWithSignal };
+    const run = { pass: plan, prompts, start, before: { steps: 0, evaluations: 0 } };
+    const first = await hooks.time('sample', () => sample(index, run, plan, context, hooks));
+    // Who ends a run early gets what there is.
+    if (hires === null || hiresPrompts === undefined || state.earlyEnd?.wanted === true) {
+      return { latent: first.latent, trails: [first.trail], tiling: plan.tiling };
+    }
+    const second = await sampleHires(index, first, hires, hiresPrompts, plan, context, hooks);
+    return { latent: second.latent, trails: [first.trail, second.trail], tiling: hires.tiling };
+  };
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();
     if (state.earlyEnd?.interrupted) return;
     state.beginBatch(index + 1);
-    const sampled = await hooks.time('sample', () => sample(index, prompts, begin, plan, context, hooks));
-    yield await hooks.time('decode', () => decode(seeds, sampled, plan, context, hooks, pictures));
+    const sampled = await sampleBatch(index);
+    yield await hooks.time('decode', () => decode(seeds, sampled, context, hooks, pictures));
   }
 }

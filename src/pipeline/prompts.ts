@@ -7,7 +7,7 @@ import type { PromptField } from '../prompt/position.js';
 import { applyStyles, type Styles } from '../prompt/styles.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { FailureError } from '../request/errors.js';
-import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
+import { type PictureRequest, samplingSteps } from '../request/txt2img.js';
 import { findSampler } from '../sampling/samplers.js';
 import { canonicalJson, type GenerationPlan, type PlanPart } from './plan.js';
 
@@ -16,39 +16,46 @@ import { canonicalJson, type GenerationPlan, type PlanPart } from './plan.js';
  * taken out.
  * @throws UsageError for unknown styles and syntax that is not built
  */
-export function expandPrompts<R extends Pick<TextToImageRequest, 'prompt' | 'negativePrompt' | 'styles'>>(
-  request: R,
-  { promptComments }: Pick<OptionsSnapshot, 'promptComments'>,
-  styles: Styles,
-): R {
+export function expandPrompts<
+  R extends Pick<PictureRequest, 'prompt' | 'negativePrompt' | 'styles'> & {
+    readonly hiresPrompt?: string;
+    readonly hiresNegativePrompt?: string;
+  },
+>(request: R, { promptComments }: Pick<OptionsSnapshot, 'promptComments'>, styles: Styles): R {
   const expand = (text: string, field: PromptField): string => {
     const styled = applyStyles(text, field, request.styles, styles);
     const expanded = promptComments ? stripComments(styled) : styled;
     refuseNetworks(expanded, field);
     return expanded;
   };
+  const { hiresPrompt, hiresNegativePrompt } = request;
   return {
     ...request,
     prompt: expand(request.prompt, 'prompt'),
     negativePrompt: expand(request.negativePrompt, 'negativePrompt'),
+    // Empty, they are the first pass's, which has its styles already.
+    ...(hiresPrompt ? { hiresPrompt: expand(hiresPrompt, 'prompt') } : {}),
+    ...(hiresNegativePrompt ? { hiresNegativePrompt: expand(hiresNegativePrompt, 'negativePrompt') } : {}),
   };
 }
 
 /**
  * What a prompt's schedule counts, as the webui does: steps, or the evaluations of a sampler that makes two a step.
  */
-export function scheduleCount(request: Pick<TextToImageRequest, 'sampler' | 'steps' | 'sigmas'>): number {
+export function scheduleCount(request: Pick<PictureRequest, 'sampler' | 'steps' | 'sigmas'>): number {
   return samplingSteps(request) * (findSampler(request.sampler).secondOrder ? 2 : 1);
 }
 
 /**
  * Both prompts, read; the negative one's part is null where no step would ask for it.
+ * @param first the first pass's request, where these are the second's
  * @throws UsageError for what cannot be read, FailureError for a text tower with another vocabulary
  */
 export function planPrompts(
-  request: TextToImageRequest,
+  request: PictureRequest,
   context: RuntimeContext,
   tokenizer: ClipTokenizer,
+  first?: PictureRequest,
 ): Pick<GenerationPlan, 'prompt' | 'negativePrompt' | 'emphasis' | 'oldPromptSchedules'> {
   const { positions, vocabulary } = context.model.description.text;
   if (vocabulary < tokenizer.size) {
@@ -59,11 +66,16 @@ export function planPrompts(
   }
   const { commaPaddingBacktrack: commaBacktrack, emphasis, oldPromptSchedules } = context.options;
   const { needsUncond } = findSampler(request.sampler);
-  const steps = scheduleCount(request);
+  const steps = scheduleCount(first ?? request);
+  const hiresSteps = first === undefined ? undefined : scheduleCount(request);
   const read = (text: string, field: PromptField, old: boolean): PlanPart[] =>
-    resolvePrompt(text, field, { tokenizer, positions, commaBacktrack, emphasis, timing: { steps, old } }).map(
-      planPart,
-    );
+    resolvePrompt(text, field, {
+      tokenizer,
+      positions,
+      commaBacktrack,
+      emphasis,
+      timing: { steps, hiresSteps, old },
+    }).map(planPart);
   const readBoth = (old: boolean) =>
     [read(request.prompt, 'prompt', old), read(request.negativePrompt, 'negativePrompt', old)] as const;
   const [parts, [negative = null]] = readBoth(oldPromptSchedules);

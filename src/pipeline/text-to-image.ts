@@ -3,7 +3,7 @@ import type { NoiseSource } from '../native/types.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { UsageError } from '../request/errors.js';
 import { LIMITS, type NoiseName } from '../request/limits.js';
-import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
+import { type PictureRequest, samplingSteps } from '../request/txt2img.js';
 import { findSampler, type SamplerInfo } from '../sampling/samplers.js';
 import { findScheduler } from '../sampling/schedules.js';
 import { planWalk, type WalkShare, type WalkStart } from '../sampling/walks.js';
@@ -18,13 +18,13 @@ const NOISE_SOURCES: Readonly<Record<NoiseName, NoiseSource>> = { gpu: 'philox',
  * What can be refused without a model: names.
  * @throws UsageError
  */
-export function checkNames(request: Pick<TextToImageRequest, 'sampler' | 'scheduler'>): void {
+export function checkNames(request: Pick<PictureRequest, 'sampler' | 'scheduler'>): void {
   findSampler(request.sampler);
   findScheduler(request.scheduler);
 }
 
 /** The sampler's settings: a request's own, else the options'; those it does not read stay at their defaults. */
-function samplerSettings(sampler: SamplerInfo, request: TextToImageRequest, { options }: RuntimeContext) {
+function samplerSettings(sampler: SamplerInfo, request: PictureRequest, { options }: RuntimeContext) {
   const takes = new Set(sampler.takes);
   const { eta = sampler.walk === 'timesteps' ? options.etaDdim : options.eta } = request;
   const { sChurn = options.sChurn, sTmin = options.sTmin, sTmax = options.sTmax, sNoise = options.sNoise } = request;
@@ -41,9 +41,10 @@ function samplerSettings(sampler: SamplerInfo, request: TextToImageRequest, { op
   };
 }
 
-function planSampler(
+/** A pass's sampler and the way that it goes. */
+export function planSampler(
   sampler: SamplerInfo,
-  request: TextToImageRequest,
+  request: PictureRequest,
   context: RuntimeContext,
   share: WalkShare | undefined,
 ) {
@@ -84,7 +85,7 @@ function splitBatches(batches: RunSeeds['batches'], sampler: SamplerInfo): numbe
   return sampler.oneImage ? batches.flat().map((seed) => [seed]) : batches.map((seeds) => [...seeds]);
 }
 
-function planSeeds(request: TextToImageRequest, seeds: RunSeeds, sampler: SamplerInfo, { options }: RuntimeContext) {
+function planSeeds(request: PictureRequest, seeds: RunSeeds, sampler: SamplerInfo, { options }: RuntimeContext) {
   const { seedResizeFromW: width, seedResizeFromH: height, subseedStrength: strength } = request;
   const seedDelta = options.etaNoiseSeedDelta;
   if (width > 0 !== height > 0) {
@@ -122,7 +123,7 @@ function planModel({ name, sha256, vae, description }: RuntimeContext['model']):
 
 /** All that both kinds of run have: the whole plan of one from text, and where a share of its walk begins. */
 export function planGeneration(
-  request: TextToImageRequest,
+  request: PictureRequest,
   context: RuntimeContext,
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,
@@ -160,6 +161,7 @@ export function planGeneration(
     cfgScale: request.cfgScale,
     ...walked,
     start: null,
+    hires: null,
     ...planSeeds(request, seeds, sampler, context),
   };
   return { plan, start };
@@ -170,7 +172,7 @@ export function planGeneration(
  * @throws UsageError for what the request asks wrongly, FailureError for what the model cannot do
  */
 export function planTextToImage(
-  request: TextToImageRequest,
+  request: PictureRequest,
   context: RuntimeContext,
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,

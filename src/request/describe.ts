@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { UsageError } from './errors.js';
+import { didYouMean } from './nearest.js';
 import { showValue } from './show-value.js';
+
+/** Of a list of names in a message. */
+const LIST_CHARACTERS = 240;
 
 /** The value that an issue's path points at. */
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
@@ -17,6 +21,12 @@ function ruleOf(schema: z.ZodObject, path: readonly PropertyKey[]): string | und
   let field: unknown = schema.shape[String(path[0])];
   while (field instanceof z.ZodDefault || field instanceof z.ZodOptional) field = field.unwrap();
   return field instanceof z.ZodType ? field.description : undefined;
+}
+
+/** Names of one short line. */
+function shortList(names: readonly string[]): string {
+  const text = names.join(', ');
+  return text.length <= LIST_CHARACTERS ? text : `${text.slice(0, text.lastIndexOf(',', LIST_CHARACTERS))}, …`;
 }
 
 /** A field's name as the reader knows it: camelCase for programs, kebab-case for the command line. */
@@ -37,7 +47,10 @@ export function parseWith<S extends z.ZodObject>(
   if (issue === undefined) throw new UsageError('the request is not valid');
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
-    throw new UsageError(`${showValue(key)} is not a field here; known: ${Object.keys(schema.shape).join(', ')}`, key);
+    const known = Object.keys(schema.shape);
+    // Comparing costs the product of both lengths, and no name is longer than this.
+    const near = didYouMean(key.slice(0, 64), known);
+    throw new UsageError(`${showValue(key)} is not a field here${near || `; known: ${shortList(known)}`}`, key);
   }
   const field = String(issue.path[0] ?? '');
   if (field === '') throw new UsageError(`a request is an object of named fields, not ${showValue(input)}`);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type FieldNaming, parseWith } from './describe.js';
 import { IMAGE_DEFAULTS, IMAGE_LIMITS, INPAINT_AREAS, LIMITS, MASKED_CONTENTS, RESIZE_MODES } from './limits.js';
-import { type TextToImageRequest, textToImageSchema } from './txt2img.js';
+import { type PictureRequest, pictureRequestSchema } from './txt2img.js';
 
 interface Range {
   readonly min: number;
@@ -50,10 +50,10 @@ const side = () =>
     .optional();
 
 /**
- * One request for pictures from pictures: what `textToImageSchema` has, the pictures and how they count. With one picture
+ * One request for pictures from pictures: what `pictureRequestSchema` has, the pictures and how they count. With one picture
  * every result begins with it; with k of them result i begins with picture i mod k.
  */
-export const imageToImageSchema = textToImageSchema.extend({
+export const imageToImageSchema = pictureRequestSchema.extend({
   initImages: z.array(picture()).min(1).max(IMAGE_LIMITS.images).describe(`1 to ${IMAGE_LIMITS.images} pictures`),
   width: side(),
   height: side(),
@@ -84,7 +84,7 @@ export type ImageToImageRequest = z.output<typeof imageToImageSchema>;
 /** What a caller writes: only `prompt` and `initImages` are needed. */
 export type ImageToImageInput = z.input<typeof imageToImageSchema>;
 /** With the size that the picture gave. */
-export type SizedImageRequest = ImageToImageRequest & Pick<TextToImageRequest, 'width' | 'height'>;
+export type SizedImageRequest = ImageToImageRequest & Pick<PictureRequest, 'width' | 'height'>;
 
 /** Whether a request begins with pictures. */
 export function isImageInput(input: unknown): boolean {

@@ -89,6 +89,20 @@ export type MaskedContent = (typeof MASKED_CONTENTS)[number];
 export const INPAINT_AREAS = ['whole', 'masked'] as const;
 export type InpaintArea = (typeof INPAINT_AREAS)[number];
 
+/** Of a second pass at another size; the webui's page has these. Steps 0: as many as the first. */
+export const HIRES_DEFAULTS = {
+  scale: 2,
+  resize: 0,
+  upscaler: 'Latent',
+  steps: 0,
+  denoisingStrength: 0.7,
+} as const;
+export const HIRES_LIMITS = {
+  scale: { min: 0.1, max: 16 },
+  /** A strength of 0 leaves no step to make. */
+  denoisingStrength: { min: 0.01, max: 1 },
+} as const;
+
 /** Where the noise comes from: the webui's GPU stream (Philox) or torch's CPU generator. */
 export const NOISE_NAMES = ['gpu', 'cpu'] as const;
 export type NoiseName = (typeof NOISE_NAMES)[number];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type FieldNaming, parseWith } from './describe.js';
+import { hiresShape } from './hires.js';
 import { DEFAULTS, FORMAT_NAMES, LIMITS, NOISE_NAMES, VAE_TILING_NAMES } from './limits.js';
 
 function whole(range: { readonly min: number; readonly max: number }, what = 'a whole number') {
@@ -55,11 +56,8 @@ function ownSigmas() {
     .optional();
 }
 
-/**
- * One request for pictures from text: units, ranges and defaults for the command line, batches and HTTP alike.
- * Names of samplers and schedulers are resolved by their own tables.
- */
-export const textToImageSchema = z.strictObject({
+/** What every request for pictures has. Names of samplers and schedulers are resolved by their own tables. */
+export const pictureRequestSchema = z.strictObject({
   prompt: text('text; may be empty'),
   negativePrompt: text('text; may be empty').default(DEFAULTS.negativePrompt),
   /** Names in a styles file, applied in their order. */
@@ -112,10 +110,14 @@ export const textToImageSchema = z.strictObject({
   quality: whole(LIMITS.quality).default(DEFAULTS.quality),
 });
 
+/** One request for pictures from text: units, ranges and defaults for the command line, batches and HTTP alike. */
+export const textToImageSchema = pictureRequestSchema.extend(hiresShape);
+
+export type PictureRequest = z.output<typeof pictureRequestSchema>;
 /** A request with every default filled in. */
 export type TextToImageRequest = z.output<typeof textToImageSchema>;
 /** Its sampling steps: those of its own sigmas, where it has such. */
-export function samplingSteps({ steps, sigmas }: Pick<TextToImageRequest, 'steps' | 'sigmas'>): number {
+export function samplingSteps({ steps, sigmas }: Pick<PictureRequest, 'steps' | 'sigmas'>): number {
   return sigmas === undefined ? steps : sigmas.length - 1;
 }
 

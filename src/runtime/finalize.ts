@@ -8,10 +8,11 @@ import { makeGrid } from '../image/grid.js';
 import { formatInfotext, type InfotextValue } from '../image/infotext.js';
 import type { GeneratedImage } from '../pipeline/execute.js';
 import { encodeRecord, type PictureRecord, planOfPicture } from '../pipeline/picture-record.js';
-import { type GenerationPlan, hashPlan, parsePlan, pictureSize } from '../pipeline/plan.js';
+import { type GenerationPlan, hashPlan, parsePlan, passesOf, pictureSize } from '../pipeline/plan.js';
 import type { PlanStart } from '../pipeline/plan-start.js';
 import { tilingToTell } from '../pipeline/tiling.js';
 import { findSampler } from '../sampling/samplers.js';
+import { hiresNotes } from './hires-notes.js';
 import type { Metrics, PhaseTimes } from './metrics.js';
 import type { EncodedPicture, PictureSink } from './picture-sink.js';
 import type { OutputOptions, PreparedRun } from './prepare.js';
@@ -61,8 +62,8 @@ const SAMPLER_DEFAULTS = {
 } as const;
 
 /** Whether any text that is encoded has a bracket: only then does the emphasis mode show. */
-function hasBrackets({ prompt, negativePrompt }: GenerationPlan): boolean {
-  const parts = [...prompt.parts, negativePrompt.part];
+function hasBrackets(plan: GenerationPlan): boolean {
+  const parts = passesOf(plan).flatMap(({ prompt, negativePrompt }) => [...prompt.parts, negativePrompt.part]);
   return parts.some((part) => part?.texts.some(({ text }) => /[([]/.test(text)));
 }
 
@@ -109,6 +110,7 @@ function extras(plan: GenerationPlan, extensions: readonly string[]): [string, I
   const unless = <K extends keyof typeof SAMPLER_DEFAULTS>(key: K): InfotextValue =>
     sampler[key] === SAMPLER_DEFAULTS[key] ? undefined : sampler[key];
   return [
+    ...hiresNotes(plan),
     ...(plan.start === null ? [] : startExtras(plan.start)),
     ...sampler.schedulerNotes.map(([key, value]): [string, InfotextValue] => [key, value]),
     ['SGM noise multiplier', plan.startWithSignal ? true : undefined],
@@ -125,7 +127,7 @@ function extras(plan: GenerationPlan, extensions: readonly string[]): [string, I
     ['Noise Schedule', plan.model.zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],
     ['Device', plan.device.name],
     ['Precision', plan.device.precision],
-    ['VAE tiling', tilingToTell(plan.tiling, plan)],
+    ['VAE tiling', tilingToTell((plan.hires ?? plan).tiling, plan.hires ?? plan)],
     ['Extensions', extensions.length === 0 ? undefined : extensions.join(', ')],
   ];
 }
@@ -154,7 +156,7 @@ export function describePicture(
     variationSeed: variation?.batches.flat()[image.index],
     variationSeedStrength: variation?.strength,
     seedResizeFrom: resizeFrom === null ? undefined : `${resizeFrom.width}x${resizeFrom.height}`,
-    denoisingStrength: plan.start?.denoisingStrength,
+    denoisingStrength: plan.start?.denoisingStrength ?? plan.hires?.denoisingStrength,
     clipSkip: plan.clipSkip,
     ensd: findSampler(sampler.id).usesEnsd && sampler.eta !== 0 ? plan.seedDelta : undefined,
     rng: plan.noiseSource === 'torch-cpu' ? 'CPU' : 'GPU',
@@ -210,10 +212,12 @@ export function requireFile(image: DescribedImage, { format, quality }: FileOpti
 export function requireFiles(prepared: PreparedRun): void {
   const { plan, output, sheet } = prepared;
   const { width, height } = sheet ?? pictureSize(plan);
-  const points = Array.from({ length: plan.sigmas.length }, (_, step) => step);
   // As long as a real trail: hashes cannot be deflated.
-  const hashes = points.map(() => randomBytes(8).toString('hex'));
-  const trail = output.trail ? [{ steps: points, hashes }] : undefined;
+  const passes = passesOf(plan).map(({ sigmas }) => ({
+    steps: sigmas.map((_, step) => step),
+    hashes: sigmas.map(() => randomBytes(8).toString('hex')),
+  }));
+  const trail = output.trail ? passes : undefined;
   const none = {
     latentSha256: '',
     pixelSha256: '0'.repeat(64),

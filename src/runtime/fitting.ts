@@ -1,5 +1,5 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
-import { type GenerationPlan, imageCount } from '../pipeline/plan.js';
+import { type GenerationPlan, imageCount, passesOf } from '../pipeline/plan.js';
 import { chooseTiling } from '../pipeline/tiling.js';
 import { hasRoom } from './memory.js';
 import { estimateRun, type PixelSize } from './prepare.js';
@@ -29,8 +29,17 @@ function inBatches(plan: GenerationPlan, size: number): GenerationPlan {
 function atScale(plan: GenerationPlan, sixteenths: number, latentScale: number): GenerationPlan {
   const side = (pixels: number): number =>
     Math.max(SIDE_STEP, Math.floor((pixels * sixteenths) / SIXTEENTHS / SIDE_STEP) * SIDE_STEP);
-  const [width, height] = [side(plan.width), side(plan.height)];
-  return { ...plan, width, height, latentWidth: width / latentScale, latentHeight: height / latentScale };
+  const sized = <P extends PixelSize>(pass: P): P => {
+    const [width, height] = [side(pass.width), side(pass.height)];
+    return { ...pass, width, height, latentWidth: width / latentScale, latentHeight: height / latentScale };
+  };
+  return { ...sized(plan), hires: plan.hires && sized(plan.hires) };
+}
+
+/** The same decoded in tiles, wherever a picture is larger than one. */
+function inTiles(plan: GenerationPlan, latentScale: number): GenerationPlan {
+  const tiled = <P extends PixelSize>(pass: P): P => ({ ...pass, tiling: chooseTiling('on', pass, latentScale) });
+  return { ...tiled(plan), hires: plan.hires && tiled(plan.hires) };
 }
 
 /**
@@ -47,8 +56,9 @@ export function whatFits(
   const fits = (candidate: GenerationPlan): boolean =>
     hasRoom(estimateRun(candidate, context, sheet).memory, available);
   const found: string[] = [];
-  const tiled = { ...plan, tiling: chooseTiling('on', plan, latentScale) };
-  const canTile = plan.tiling === 'none' && tiled.tiling !== 'none';
+  const tiled = inTiles(plan, latentScale);
+  const [last, lastTiled] = [passesOf(plan).at(-1), passesOf(tiled).at(-1)];
+  const canTile = last?.tiling === 'none' && lastTiled?.tiling !== 'none';
   if (canTile && fits(tiled)) found.push('decoding in tiles (vae tiling on)');
   const batch = Math.max(...plan.batches.map(({ length }) => length));
   const smaller = largest(batch - 1, (size) => fits(inBatches(plan, size)));

@@ -1,12 +1,22 @@
 import { shortHash } from '../checkpoints/hash.js';
 import { type CommandOptions, createContext, type OpenModel, type ResolvedDevice } from '../context/runtime-context.js';
 import type { Capabilities, ModelDescription, ModelOverrides } from '../native/types.js';
-import { type GenerationPlan, hashPlan, imageCount, type PlanPart, parsePlan, pictureSize } from '../pipeline/plan.js';
+import {
+  type GenerationPlan,
+  hashPlan,
+  imageCount,
+  type PlanPart,
+  parsePlan,
+  passesOf,
+  pictureSize,
+} from '../pipeline/plan.js';
+import type { PlanHires } from '../pipeline/plan-hires.js';
 import { prepareStart, settingsOf } from '../pipeline/start-pictures.js';
 import { parseWith } from '../request/describe.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import type { PictureInput } from '../request/img2img.js';
 import { type TextToImageInput, textToImageSchema } from '../request/txt2img.js';
+import { isLatentUpscaler } from '../request/upscalers.js';
 import { findSampler } from '../sampling/samplers.js';
 import { resolveDevice } from './device.js';
 import type { ModelProvider } from './model-provider.js';
@@ -88,19 +98,32 @@ function overridesFor({ model }: GenerationPlan, description: ModelDescription):
   };
 }
 
+/** A second pass must lie within what is enlarged, and its model must be able to read pictures where it asks for that. */
+function requireHires(hires: PlanHires, { latentScale, vae }: ModelDescription, refuse: (why: string) => never): void {
+  const { resized, latentWidth, latentHeight, upscaler } = hires;
+  const cells = (side: number): number => Math.floor(side / latentScale);
+  if (latentWidth > cells(resized.width) || latentHeight > cells(resized.height)) {
+    refuse(`its second pass of ${hires.width}x${hires.height} is larger than ${resized.width}x${resized.height}`);
+  }
+  if (!isLatentUpscaler(upscaler) && !vae.hasEncoder) refuse(`its VAE has no encoder, which ${upscaler} needs`);
+}
+
 /** @throws FailureError E_PLAN where the plan is for models of another shape */
 function requireFit(plan: GenerationPlan, { description }: OpenModel): void {
   const refuse = (why: string): never => {
     throw new FailureError('E_PLAN', `the plan does not fit the model: ${why}`);
   };
   const { latentScale, text } = description;
-  if (plan.width !== plan.latentWidth * latentScale || plan.height !== plan.latentHeight * latentScale) {
-    refuse(
-      `${plan.width}x${plan.height} is not ${latentScale} times its latent's ${plan.latentWidth}x${plan.latentHeight}`,
-    );
+  for (const { width, height, latentWidth, latentHeight } of passesOf(plan)) {
+    if (width === latentWidth * latentScale && height === latentHeight * latentScale) continue;
+    refuse(`${width}x${height} is not ${latentScale} times its latent's ${latentWidth}x${latentHeight}`);
   }
+  if (plan.hires !== null) requireHires(plan.hires, description, refuse);
   if (plan.textWindow !== text.positions) refuse(`it has windows of ${plan.textWindow} tokens, not ${text.positions}`);
-  const parts: readonly (PlanPart | null)[] = [...plan.prompt.parts, plan.negativePrompt.part];
+  const parts: readonly (PlanPart | null)[] = passesOf(plan).flatMap(({ prompt, negativePrompt }) => [
+    ...prompt.parts,
+    negativePrompt.part,
+  ]);
   for (const { tokens } of parts.flatMap((part) => part?.texts.flatMap(({ chunks }) => chunks) ?? [])) {
     if (tokens.length !== text.positions) refuse(`a chunk has ${tokens.length} tokens, not ${text.positions}`);
     const strange = tokens.find((token) => token >= text.vocabulary);
@@ -198,7 +221,7 @@ export async function preparePlan(run: PrepareInput, input: PlanInput, parts: Pr
   const saved = parsePlan(input.plan);
   const { plan: _, otherModel: _other, initImages: _images, mask: _mask, ...rest } = input;
   const output = parseWith(outputSchema, rest, naming);
-  findSampler(saved.sampler.id);
+  for (const { sampler } of passesOf(saved)) findSampler(sampler.id);
   onStage('override-options');
   onStage('snapshot');
   const options = parts.options.snapshot();

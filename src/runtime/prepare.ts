@@ -10,8 +10,18 @@ import {
 } from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
 import type { Estimate } from '../native/types.js';
+import { checkHiresNames, withHires } from '../pipeline/hires.js';
 import { planImageToImage, withBatches, withSize } from '../pipeline/image-to-image.js';
-import { chunkCount, type GenerationPlan, hashPlan, imageCount, pictureSize, textBytes } from '../pipeline/plan.js';
+import {
+  chunkCount,
+  type GenerationPlan,
+  hashPlan,
+  imageCount,
+  type PlanPass,
+  passesOf,
+  pictureSize,
+  textBytes,
+} from '../pipeline/plan.js';
 import { expandPrompts } from '../pipeline/prompts.js';
 import { type RandomInteger, runSeeds } from '../pipeline/seeds.js';
 import type { RunInputs, StartPictures } from '../pipeline/start-pictures.js';
@@ -105,26 +115,36 @@ function givenFields(input: unknown): unknown {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }
 
-/** Memory and work of a plan on a context's model. */
+/** What the engine needs for one pass of a plan. */
+function estimatePass(pass: PlanPass, plan: GenerationPlan, { model }: RuntimeContext): Estimate {
+  const { part: negative } = pass.negativePrompt;
+  const condTokens = chunkCount(pass.prompt.parts) * plan.textWindow;
+  return model.engine.estimate({
+    latentWidth: pass.latentWidth,
+    latentHeight: pass.latentHeight,
+    batch: plan.batches[0]?.length ?? 1,
+    condTokens,
+    uncondTokens: negative === null ? condTokens : chunkCount([negative]) * plan.textWindow,
+    ...(pass.tiling === 'none' ? {} : { tiling: pass.tiling }),
+    useUncond: negative !== null,
+  });
+}
+
+/** Memory and work of a plan on a context's model; the estimate is that of the pass that needs most. */
 export function estimateRun(
   plan: GenerationPlan,
   context: RuntimeContext,
   sheet: PixelSize | undefined,
 ): { estimate: Estimate; memory: MemoryNeed } {
-  const { part: negative } = plan.negativePrompt;
   const { width, height } = pictureSize(plan);
-  const condTokens = chunkCount(plan.prompt.parts) * plan.textWindow;
-  const estimate = context.model.engine.estimate({
-    latentWidth: plan.latentWidth,
-    latentHeight: plan.latentHeight,
-    batch: plan.batches[0]?.length ?? 1,
-    condTokens,
-    uncondTokens: negative === null ? condTokens : chunkCount([negative]) * plan.textWindow,
-    ...(plan.tiling === 'none' ? {} : { tiling: plan.tiling }),
-    useUncond: negative !== null,
-  });
+  const passes = passesOf(plan);
+  const estimates = passes.map((pass) => estimatePass(pass, plan, context));
+  const [first = estimatePass(plan, plan, context), ...more] = estimates;
+  const estimate = more.reduce((most, one) => (one.peakBytes > most.peakBytes ? one : most), first);
+  const { width: textWidth } = context.model.description.text;
+  const texts = passes.reduce((sum, pass) => sum + textBytes(pass, plan.textWindow, textWidth), 0);
   const memory = {
-    engineBytes: estimate.peakBytes + textBytes(plan, context.model.description.text.width),
+    engineBytes: estimate.peakBytes + texts,
     loadedBytes: context.model.loaded ? estimate.weightBytes : 0,
     pictureBytes: 3 * (imageCount(plan) * width * height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
   };
@@ -157,6 +177,7 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
   const given = givenFields(run.input);
   const asked = parseRequest(given, naming);
   checkNames(asked);
+  if (!('initImages' in asked)) checkHiresNames(asked);
   const inputs = 'initImages' in asked ? await readInputs(asked.initImages, asked.mask) : undefined;
   onStage('override-options');
   const options = derive(parts.options.snapshot(), run.overrideOptions, naming);
@@ -175,9 +196,11 @@ export async function prepareRun(run: PrepareInput, parts: PrepareParts): Promis
 /** The request with the model's own defaults, of which sizes do not count for pictures. */
 function completeRequest({ asked, texts, model, naming, inputs }: OpenedRun) {
   const { prompt, negativePrompt } = texts;
+  const { hiresPrompt, hiresNegativePrompt } = { hiresPrompt: '', hiresNegativePrompt: '', ...texts };
   const own = modelDefaults(model.description.metadata, model.path, model.description.noise.trailingTimesteps);
   if (inputs === undefined) {
-    const request = parseTextToImage({ ...own, ...(asked as object), prompt, negativePrompt }, naming);
+    const words = { prompt, negativePrompt, hiresPrompt, hiresNegativePrompt };
+    const request = parseTextToImage({ ...own, ...(asked as object), ...words }, naming);
     return { request, inputs };
   }
   const { width: _width, height: _height, ...defaults } = own;
@@ -192,22 +215,17 @@ async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun
   const { request } = completed;
   onStage('seeds');
   const seeds = runSeeds(request, parts.random);
-  // Of the size asked for here; where only a part is made the sheet is larger, and is looked at again below.
-  const asked = request.grid ? gridSize(seeds.batches.flat().length, request) : undefined;
+  // Of the size asked for here; where only a part is made or there is a second pass it is looked at again below.
+  if (request.grid) gridSize(seeds.batches.flat().length, request);
   onStage('context');
   const context = createContext({ model, options, device, state, commandOptions });
   onStage('plan');
   const tokenizer = await parts.tokenizer(model);
   if (completed.inputs === undefined) {
-    const plan = planTextToImage(request, context, seeds, tokenizer);
-    return {
-      output: request,
-      context,
-      plan,
-      planSha256: hashPlan(plan),
-      sheet: asked,
-      ...estimateRun(plan, context, asked),
-    };
+    const first = planTextToImage(request, context, seeds, tokenizer);
+    const plan = withHires(first, completed.request, context, tokenizer);
+    const sheet = request.grid ? gridSize(imageCount(plan), pictureSize(plan)) : undefined;
+    return { output: request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
   }
   const { inputs } = completed;
   const { plan, pictures, notes } = planImageToImage(completed.request, context, seeds, tokenizer, inputs);

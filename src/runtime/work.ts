@@ -1,7 +1,8 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { ProbeOptions } from '../native/bench-types.js';
 import type { EstimateRequest } from '../native/types.js';
-import { chunkCount, type GenerationPlan, imageCount } from '../pipeline/plan.js';
+import { chunkCount, type GenerationPlan, imageCount, type PlanPass, passesOf } from '../pipeline/plan.js';
+import { isLatentUpscaler } from '../request/upscalers.js';
 import { type Evaluations, evaluationsOf } from '../sampling/evaluations.js';
 
 /** FLOPs of a run by part, from a checkpoint's header alone. */
@@ -14,39 +15,62 @@ export interface Work {
   readonly evaluations: Evaluations;
 }
 
-/** Distinct windows of a plan's texts: each is encoded once. */
-function windowCount({ prompt, negativePrompt }: GenerationPlan): number {
+/** Distinct windows of a pass's texts: each is encoded once for it. */
+function windowCount({ prompt, negativePrompt }: PlanPass): number {
   const parts = negativePrompt.part === null ? prompt.parts : [...prompt.parts, negativePrompt.part];
   const chunks = parts.flatMap(({ texts }) => texts.flatMap(({ chunks }) => chunks));
   return new Set(chunks.map(({ tokens }) => tokens.join())).size;
 }
 
-/** What a run on a context's model computes. */
-export function workOf(plan: GenerationPlan, { model }: RuntimeContext): Work {
-  const { part: negative } = plan.negativePrompt;
-  const condTokens = chunkCount(plan.prompt.parts) * plan.textWindow;
+/** FLOPs of one pass; `vae` is the decoding of one of its pictures. */
+function workOfPass(pass: PlanPass, plan: GenerationPlan, { model }: RuntimeContext) {
+  const { part: negative } = pass.negativePrompt;
+  const condTokens = chunkCount(pass.prompt.parts) * plan.textWindow;
   const uncondTokens = negative === null ? 0 : chunkCount([negative]) * plan.textWindow;
-  const size = { latentWidth: plan.latentWidth, latentHeight: plan.latentHeight };
-  const tiling = plan.tiling === 'none' ? {} : { tiling: plan.tiling };
+  const size = { latentWidth: pass.latentWidth, latentHeight: pass.latentHeight };
+  const tiling = pass.tiling === 'none' ? {} : { tiling: pass.tiling };
   const estimate = (batch: number, tokens: number, useUncond: boolean) => {
     const request: EstimateRequest = { ...size, batch, condTokens: tokens, uncondTokens: tokens, useUncond, ...tiling };
     return model.engine.estimate(request).parts;
   };
   // As the engine goes: both branches at once where they are as long, else one after the other; further parts one by one.
   const evaluation = (batch: number): number => {
-    const further = plan.prompt.parts.length - 1;
+    const further = pass.prompt.parts.length - 1;
     const alone = estimate(batch, condTokens, false).unet.flops;
     if (negative === null) return alone * (1 + further);
     if (condTokens === uncondTokens) return estimate(batch, condTokens, true).unet.flops + further * alone;
     return estimate(batch, uncondTokens, false).unet.flops + (1 + further) * alone;
   };
-  const evaluations = evaluationsOf({ sampler: plan.sampler.id, sigmas: plan.sigmas, eta: plan.sampler.eta });
+  const evaluations = evaluationsOf({ sampler: pass.sampler.id, sigmas: pass.sigmas, eta: pass.sampler.eta });
   const sizes = plan.batches.map(({ length }) => length);
   const bySize = new Map([...new Set(sizes)].map((batch) => [batch, evaluation(batch)]));
   const one = estimate(1, plan.textWindow, false);
-  const text = one.text.flops * windowCount(plan);
-  const unet = sizes.reduce((sum, batch) => sum + evaluations.count * (bySize.get(batch) ?? 0), 0);
-  const vae = one.vae.flops * imageCount(plan);
+  return {
+    text: one.text.flops * windowCount(pass),
+    unet: sizes.reduce((sum, batch) => sum + evaluations.count * (bySize.get(batch) ?? 0), 0),
+    vae: one.vae.flops,
+    evaluations,
+  };
+}
+
+/** Whether a second pass goes through pixels: the first one's pictures are then decoded too, and larger ones encoded. */
+function goesThroughPixels({ hires }: GenerationPlan): boolean {
+  return hires !== null && !isLatentUpscaler(hires.upscaler);
+}
+
+/** What a run on a context's model computes. */
+export function workOf(plan: GenerationPlan, context: RuntimeContext): Work {
+  const passes = passesOf(plan).map((pass) => workOfPass(pass, plan, context));
+  const sum = (of: (pass: (typeof passes)[number]) => number): number =>
+    passes.reduce((all, pass) => all + of(pass), 0);
+  // Encoding is reckoned as decoding: the encoder has about as much to do.
+  const last = passes.at(-1)?.vae ?? 0;
+  const vae = imageCount(plan) * (goesThroughPixels(plan) ? sum((pass) => pass.vae) + last : last);
+  const [text, unet] = [sum((pass) => pass.text), sum((pass) => pass.unet)];
+  const evaluations = {
+    count: sum((pass) => pass.evaluations.count),
+    isExact: passes.every((pass) => pass.evaluations.isExact),
+  };
   return { text, unet, vae, total: text + unet + vae, evaluations };
 }
 

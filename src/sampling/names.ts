@@ -18,10 +18,15 @@ export type SchedulerName =
   | 'turbo';
 
 /** The one-line refusal of a name that is in no table: what resembles it, and what there is. */
-export function unknownName(kind: 'sampler' | 'scheduler', text: string, known: readonly string[]): UsageError {
+export function unknownName(
+  kind: 'sampler' | 'scheduler',
+  text: string,
+  known: readonly string[],
+  field: string = kind,
+): UsageError {
   // Comparing costs the product of both lengths, and no name is longer than this.
   const near = didYouMean(text.trim().slice(0, 64), known);
-  return new UsageError(`unknown ${kind} ${quoted(text)}${near === '' ? ';' : near} known: ${known.join(', ')}`, kind);
+  return new UsageError(`unknown ${kind} ${quoted(text)}${near === '' ? ';' : near} known: ${known.join(', ')}`, field);
 }
 
 /** A stranger's word in an error message: one line, of bounded length. */

@@ -125,8 +125,8 @@ export function samplerNames(): string[] {
  * The sampler of a name, alias or native id, whatever the case.
  * @throws UsageError when there is none; the nearest names are given
  */
-export function findSampler(text: string): SamplerInfo {
+export function findSampler(text: string, field = 'sampler'): SamplerInfo {
   const info = BY_NAME.get(text.trim().toLowerCase());
-  if (info === undefined) throw unknownName('sampler', text, samplerNames());
+  if (info === undefined) throw unknownName('sampler', text, samplerNames(), field);
   return info;
 }

@@ -93,9 +93,9 @@ export function schedulerLabels(): string[] {
  * The scheduler of a name, label or alias, whatever the case.
  * @throws UsageError when there is none; the nearest names are given
  */
-export function findScheduler(text: string): SchedulerInfo {
+export function findScheduler(text: string, field = 'scheduler'): SchedulerInfo {
   const info = BY_NAME.get(text.trim().toLowerCase());
-  if (info === undefined) throw unknownName('scheduler', text, schedulerLabels());
+  if (info === undefined) throw unknownName('scheduler', text, schedulerLabels(), field);
   return info;
 }
 

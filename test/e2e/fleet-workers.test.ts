@@ -8,6 +8,7 @@ import { KEYS } from '../../src/fleet/names.js';
 import { Registry } from '../../src/fleet/registry.js';
 import type { FleetStatus } from '../../src/fleet/status.js';
 import { NativeError } from '../../src/native/errors.js';
+import { PLAN_FORMAT } from '../../src/pipeline/plan.js';
 import { CliSandbox } from '../support/cli.js';
 import { createFakeEngine, type FakeBehaviour, type FakeEngine } from '../support/fake-native.js';
 import { type InProcessWorker, startWorker } from '../support/fleet.js';
@@ -139,9 +140,9 @@ describeWithRedis('a fleet', () => {
     const model = { name: 'x', sha256: 'ab'.repeat(32) };
     const other = { numerics: 1, model, vae: null, device: 'any', precision: 'fp32', store: null };
     await registry.registerClass({ ...other, planFormat: 'sdgen-plan-99' });
-    await registry.registerClass({ ...other, planFormat: 'sdgen-plan-2', numerics: 99 });
+    await registry.registerClass({ ...other, planFormat: PLAN_FORMAT, numerics: 99 });
     // What says to be another class than it is, is nobody's.
-    await redis.hset(KEYS.classes, 'plans-forged', JSON.stringify({ ...other, planFormat: 'sdgen-plan-2' }));
+    await redis.hset(KEYS.classes, 'plans-forged', JSON.stringify({ ...other, planFormat: PLAN_FORMAT }));
     expect([...(await registry.classes()).keys()]).not.toContain('plans-forged');
     const [one] = worker('one');
     await expect.poll(async () => (await status()).workers.length, { timeout: 5000 }).toBe(1);

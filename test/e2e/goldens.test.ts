@@ -54,6 +54,23 @@ Object.assign(CASES, {
   variation: { ...BASE, subseed: 99, subseedStrength: 0.3, batchSize: 2 },
   'seed resize': { ...BASE, seedResizeFromW: 40, seedResizeFromH: 96 },
 } satisfies Record<string, TextToImageInput>);
+const HIRES = { ...BASE, width: 48, hires: true, hiresScale: 1.5, hiresSteps: 2 };
+Object.assign(CASES, {
+  'second pass': { ...HIRES, batchSize: 2 },
+  'second pass, bicubic, by DPM++ SDE': {
+    ...HIRES,
+    hiresUpscaler: 'Latent (bicubic antialiased)',
+    hiresSampler: 'DPM++ SDE',
+  },
+  'second pass, by DDIM': {
+    ...HIRES,
+    hiresSteps: 4,
+    hiresSampler: 'DDIM',
+    hiresPrompt: 'a grey wolf',
+    hiresCfgScale: 4,
+  },
+  'second pass through pixels': { ...HIRES, hiresUpscaler: 'Lanczos', hiresResizeX: 80, hiresResizeY: 80 },
+} satisfies Record<string, TextToImageInput>);
 for (const scheduler of SCHEDULERS.map(({ name }) => name).slice(4)) {
   CASES[`Euler, ${scheduler}`] = { ...BASE, sampler: 'Euler', scheduler };
 }

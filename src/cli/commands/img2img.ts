@@ -45,7 +45,7 @@ export function addImageToImage(program: Command, io: Io, finish: Finish): void 
     .command('img2img')
     .description('make pictures from pictures and a prompt; repaint masked parts')
     .argument('<images...>', 'PNG, JPEG, WebP, AVIF or GIF files');
-  addRunFlags(command, { group: 'Picture to begin with:', options: imageFlags() });
+  addRunFlags(command, { first: { group: 'Picture to begin with:', options: imageFlags() } });
   command.addHelpText('after', EXAMPLES).action(async (images: string[]) => {
     const { runImageToImage } = await import('../run-txt2img.js');
     finish(await runImageToImage(images, readFlags(command, io.env), io));

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { addRunFlags } from '../run-flags.js';
+import { hiresFlags } from '../picture-flags.js';
+import { addRunFlags, type FlagGroup } from '../run-flags.js';
 
 const EXAMPLES = `
 Examples:
@@ -14,10 +15,12 @@ Examples:
 In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new chunk,
 [from:to:0.5] changes half-way, [a|b] at every step, AND joins prompts. See how one is read: sdgen explain "a (word:1.3)"`;
 
+const secondPass = (): FlagGroup => ({ group: 'Second pass:', options: hiresFlags() });
+
 /** `sdgen txt2img`: the flags here, the work in run-txt2img. */
 export function addTextToImage(program: Command, io: Io, finish: Finish): void {
   const command = program.command('txt2img').description('make pictures from a prompt');
-  addRunFlags(command);
+  addRunFlags(command, { second: secondPass() });
   command.addHelpText('after', EXAMPLES).action(async () => {
     const { runTextToImage } = await import('../run-txt2img.js');
     finish(await runTextToImage(readFlags(command, io.env), io));
@@ -35,7 +38,7 @@ at the usual share of the processor's peak, which is measured for a moment.`;
 /** `sdgen plan`: what txt2img with the same flags would do, the memory and the time it would take. */
 export function addPlan(program: Command, io: Io, finish: Finish): void {
   const command = program.command('plan').description('print what txt2img would do, its memory and its time');
-  addRunFlags(command);
+  addRunFlags(command, { second: secondPass() });
   command.addHelpText('after', PLAN_NOTES).action(async () => {
     const { runPlan } = await import('../run-txt2img.js');
     finish(await runPlan(readFlags(command, io.env), io));

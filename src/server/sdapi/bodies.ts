@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { textToImageSchema } from '../../request/txt2img.js';
+import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../../request/upscalers.js';
 import { samplerNames } from '../../sampling/samplers.js';
 import { schedulerLabels } from '../../sampling/schedules.js';
 import { pictureField } from '../picture-input.js';
@@ -14,7 +15,6 @@ const shape = textToImageSchema.shape;
 const text = () => shape.negativePrompt.unwrap().nullable().default('');
 const maybe = <T extends z.ZodType>(type: T) => type.nullable().default(null);
 const flag = (value: boolean) => z.boolean().default(value);
-const whole = (value: number) => z.number().int().default(value);
 const seed = () => shape.seed.unwrap().default(-1);
 const side = () => z.number().int().min(16).max(16384).default(512);
 /** A name out of a table, which other names are checked against. */
@@ -81,16 +81,16 @@ export const txt2imgBody = z.object({
   ...BASE,
   firstpass_image: maybe(z.string()),
   enable_hr: flag(false),
-  firstphase_width: whole(0),
-  firstphase_height: whole(0),
-  hr_scale: z.number().default(2),
-  hr_upscaler: maybe(z.string().max(200)),
-  hr_second_pass_steps: whole(0),
-  hr_resize_x: whole(0),
-  hr_resize_y: whole(0),
+  firstphase_width: z.number().int().min(0).max(16384).default(0),
+  firstphase_height: z.number().int().min(0).max(16384).default(0),
+  hr_scale: shape.hiresScale.unwrap().default(2),
+  hr_upscaler: maybe(named([...LATENT_UPSCALER_NAMES, ...PIXEL_UPSCALER_NAMES])),
+  hr_second_pass_steps: shape.hiresSteps.unwrap().default(0),
+  hr_resize_x: shape.hiresResizeX.unwrap().default(0),
+  hr_resize_y: shape.hiresResizeY.unwrap().default(0),
   hr_checkpoint_name: maybe(z.string()),
-  hr_sampler_name: maybe(z.string()),
-  hr_scheduler: maybe(z.string()),
+  hr_sampler_name: maybe(named(samplerNames())),
+  hr_scheduler: maybe(named(schedulerLabels())),
   hr_prompt: text(),
   hr_negative_prompt: text(),
 });

@@ -2,6 +2,7 @@ import { FORMAT_NAMES, type ImageFormat } from '../../request/limits.js';
 import { refuseField } from '../errors.js';
 import type { ServerLimits } from '../settings.js';
 import type { GenerationBody } from './bodies.js';
+import { hiresFields, requireHires } from './hires-fields.js';
 import type { OptionsView } from './option-store.js';
 import { resolveSampler } from './sampler-name.js';
 import { refuseScripts } from './scripts.js';
@@ -75,19 +76,19 @@ export const FIELDS: Readonly<Record<Field, FieldUse>> = {
   alwayson_scripts: server,
   infotext: off(isEmpty),
   firstpass_image: off(isEmpty),
-  enable_hr: off(isFalse),
-  firstphase_width: off(isZero),
-  firstphase_height: off(isZero),
-  hr_scale: nothing,
-  hr_upscaler: nothing,
-  hr_second_pass_steps: nothing,
-  hr_resize_x: nothing,
-  hr_resize_y: nothing,
-  hr_checkpoint_name: nothing,
-  hr_sampler_name: nothing,
-  hr_scheduler: nothing,
-  hr_prompt: nothing,
-  hr_negative_prompt: nothing,
+  enable_hr: server,
+  firstphase_width: server,
+  firstphase_height: server,
+  hr_scale: server,
+  hr_upscaler: server,
+  hr_second_pass_steps: server,
+  hr_resize_x: server,
+  hr_resize_y: server,
+  hr_checkpoint_name: server,
+  hr_sampler_name: server,
+  hr_scheduler: server,
+  hr_prompt: server,
+  hr_negative_prompt: server,
   init_images: server,
   resize_mode: server,
   image_cfg_scale: server,
@@ -165,6 +166,7 @@ function mapFields(body: GenerationBody, { webui }: OptionsView): Record<string,
     ...(body.disable_extra_networks ? { prompt: (body.prompt ?? '').replace(NETWORK_TAG, '') } : {}),
     width: wholeCells(body.width),
     height: wholeCells(body.height),
+    ...hiresFields(body),
     seedResizeFromW: isResized ? fromWidth : 0,
     seedResizeFromH: isResized ? fromHeight : 0,
     clipSkip: webui.CLIP_stop_at_last_layers,
@@ -182,6 +184,7 @@ function mapFields(body: GenerationBody, { webui }: OptionsView): Record<string,
 export function readFields(body: GenerationBody, options: OptionsView, limits: ServerLimits): Record<string, unknown> {
   refuseUnbuilt(body);
   requireWithin(body, limits);
+  requireHires(body, limits);
   return mapFields(body, options);
 }
 
@@ -193,6 +196,17 @@ export function webuiFieldOf(field: string): string {
 
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   sampler: 'sampler_name',
+  hires: 'enable_hr',
+  hiresScale: 'hr_scale',
+  hiresResizeX: 'hr_resize_x',
+  hiresResizeY: 'hr_resize_y',
+  hiresUpscaler: 'hr_upscaler',
+  hiresSteps: 'hr_second_pass_steps',
+  hiresDenoisingStrength: 'denoising_strength',
+  hiresSampler: 'hr_sampler_name',
+  hiresScheduler: 'hr_scheduler',
+  hiresPrompt: 'hr_prompt',
+  hiresNegativePrompt: 'hr_negative_prompt',
   seedResizeFromW: 'seed_resize_from_w',
   seedResizeFromH: 'seed_resize_from_h',
   clipSkip: 'override_settings',

@@ -1,5 +1,6 @@
 import { shortHash } from '../../checkpoints/hash.js';
 import { type GenerationResult, startParameters } from '../../runtime/finalize.js';
+import { hiresNotes } from '../../runtime/hires-notes.js';
 import { findSampler } from '../../sampling/samplers.js';
 import type { Job } from '../job-store.js';
 import type { GenerationBody, GenerationResponse } from './bodies.js';
@@ -63,6 +64,7 @@ export function infoOf(input: ResponseInput, infotexts: readonly string[], hasGr
     seed_resize_from_h: plan.resizeFrom?.height ?? -1,
     denoising_strength: body.denoising_strength,
     extra_generation_params: {
+      ...Object.fromEntries(hiresNotes(plan).filter(([, value]) => value !== undefined)),
       ...(plan.sampler.schedulerLabel === null ? {} : { 'Schedule type': plan.sampler.schedulerLabel }),
       ...(plan.start === null ? {} : startParameters(plan.start)),
       ...(input.fakeInference ? { 'Fake inference': true } : {}),

@@ -42,6 +42,15 @@ describe('parseTextToImage', () => {
       grid: false,
       format: 'png',
       quality: 80,
+      hires: false,
+      hiresScale: 2,
+      hiresResizeX: 0,
+      hiresResizeY: 0,
+      hiresUpscaler: 'Latent',
+      hiresSteps: 0,
+      hiresDenoisingStrength: 0.7,
+      hiresPrompt: '',
+      hiresNegativePrompt: '',
     });
     expect(Object.isFrozen(request)).toBe(true);
   });
@@ -53,7 +62,8 @@ describe('parseTextToImage', () => {
     [{ prompt: 'x', grid: 1 }, 'grid must be true or false; 1 is not', 'grid'],
     [{ prompt: 5 }, 'prompt must be text; may be empty; 5 is not', 'prompt'],
     [{}, 'prompt is missing: text; may be empty', 'prompt'],
-    [{ prompt: 'x', stepz: 3 }, 'stepz is not a field here; known: prompt, negativePrompt', 'stepz'],
+    [{ prompt: 'x', stepz: 3 }, 'stepz is not a field here; did you mean steps?', 'stepz'],
+    [{ prompt: 'x', zzz: 3 }, 'zzz is not a field here; known: prompt, negativePrompt, styles', 'zzz'],
     [null, 'a request is an object of named fields, not null', undefined],
     [[], 'a request is an object of named fields, not a list', undefined],
   ])('%j', (input, message, field) => {

@@ -1,0 +1,62 @@
+import type { RuntimeContext } from '../context/runtime-context.js';
+import { crop } from '../image/composite.js';
+import { upscaleTo } from '../image/upscalers.js';
+import type { Latent } from '../native/types.js';
+import { isLatentUpscaler, LATENT_UPSCALERS, type PixelUpscaler } from '../request/upscalers.js';
+import { middleOf } from './hires-size.js';
+import type { GenerationPlan } from './plan.js';
+import type { PlanHires } from './plan-hires.js';
+
+/** The middle of latents, each plane by itself. */
+function middle(latent: Latent, width: number, height: number): Latent {
+  if (latent.width === width && latent.height === height) return latent;
+  const planes = latent.batch * latent.channels;
+  const data = new Float32Array(planes * width * height);
+  const [left, top] = [middleOf(latent.width, width), middleOf(latent.height, height)];
+  for (let row = 0; row < planes * height; row += 1) {
+    const [plane, y] = [Math.floor(row / height), row % height];
+    const from = (plane * latent.height + top + y) * latent.width + left;
+    data.set(latent.data.subarray(from, from + width), row * width);
+  }
+  return { ...latent, data, width, height };
+}
+
+/** Through pixels: decoded, enlarged as pictures, and encoded again by the mean of the encoder's distribution. */
+async function throughPixels(
+  latent: Latent,
+  upscaler: PixelUpscaler,
+  { resized }: PlanHires,
+  plan: GenerationPlan,
+  { model, state }: RuntimeContext,
+): Promise<Latent> {
+  const { signal } = state;
+  const { latentScale } = model.description;
+  const tiling = plan.tiling === 'none' ? {} : { tiling: plan.tiling };
+  const { images } = await model.engine.decode({ latent, ...tiling }, { signal });
+  const cells = (side: number): number => side - (side % latentScale);
+  const enlarged = images.map(({ data, width, height }) => {
+    const picture = upscaleTo({ data, width, height, channels: 3 }, resized.width, resized.height, upscaler);
+    return crop(picture, { x: 0, y: 0, width: cells(resized.width), height: cells(resized.height) });
+  });
+  const { moments } = await model.engine.encode({ images: enlarged }, { signal });
+  const scale = Math.fround(plan.model.scaleFactor);
+  return { ...moments.mean, data: moments.mean.data.map((value) => value * scale) };
+}
+
+/** A first pass's latents at the size of the second, as its upscaler makes them. */
+export async function enlarge(
+  latent: Latent,
+  hires: PlanHires,
+  plan: GenerationPlan,
+  context: RuntimeContext,
+): Promise<Latent> {
+  const { upscaler, resized, latentWidth, latentHeight } = hires;
+  const { model, state } = context;
+  const { latentScale } = model.description;
+  const cells = (side: number): number => Math.floor(side / latentScale);
+  const size = { width: cells(resized.width), height: cells(resized.height) };
+  const whole = isLatentUpscaler(upscaler)
+    ? await model.engine.resizeLatent({ latent, ...size, mode: LATENT_UPSCALERS[upscaler] }, { signal: state.signal })
+    : await throughPixels(latent, upscaler, hires, plan, context);
+  return middle(whole, latentWidth, latentHeight);
+}
