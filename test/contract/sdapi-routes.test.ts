@@ -88,7 +88,11 @@ const GETS: [path: string, shape: z.ZodType][] = [
   ['cmd-flags', z.strictObject({ host: z.string(), port: z.number() })],
   [
     'options',
-    z.looseObject({ samples_format: z.literal('png'), sd_model_checkpoint: z.null(), eta_ancestral: z.literal(1) }),
+    z.looseObject({
+      samples_format: z.literal('png'),
+      sd_model_checkpoint: z.string().regex(/^micro1\.safetensors/),
+      eta_ancestral: z.literal(1),
+    }),
   ],
 ];
 

@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { EMBEDDED_MODEL } from '../../checkpoints/embedded.js';
 import { openModel } from '../../runtime/open-model.js';
 import { readAs } from '../coerce.js';
 import { checkpointOf, commandOptionsFor, type Services } from '../services.js';
@@ -27,7 +29,8 @@ export function addOptions(app: FastifyInstance, services: Services): void {
   const answer = { 200: optionsBody };
   app.get('/sdapi/v1/options', { schema: { tags: ['options'], response: answer } }, async () => {
     const { values } = options;
-    const named = values.sd_model_checkpoint;
+    // Which model answers, named or not: clients show it.
+    const named = values.sd_model_checkpoint ?? settings.commandOptions.model ?? basename(EMBEDDED_MODEL);
     const checkpoint = typeof named === 'string' ? await models.find(named) : undefined;
     return { ...values, sd_model_checkpoint: checkpoint?.title ?? null, sd_checkpoint_hash: checkpoint?.sha256 ?? '' };
   });
