@@ -4,10 +4,11 @@
 usage: python3 scripts/gpu.py [--out FOLDER] [--budget SECONDS] [--build FOLDER] [--skip-torch]
 
 Builds the core for the card that is there, runs the op tests on it against `reference` (equal bytes at fp32), once more to
-see that nothing changes, under compute-sanitizer over small shapes, then times copying, op shapes, a UNet step and the VAE,
-and the same networks in PyTorch where it is installed. Writes gpu.json and prints a table. A stage that fails or does not
-fit the budget is named; the exit status is 1 if a test failed. Needs cmake, a C++ compiler, nvcc 12.8 or newer, and the
-driver; Python's standard library alone but for PyTorch's own part.
+see that nothing changes, and under compute-sanitizer over small shapes; times op shapes, a UNet step, the VAE and a picture
+of 20 steps; then the same work in PyTorch, with the card's ceilings (copying, a large product), where that is installed.
+Writes gpu.json and prints a table. A stage that fails or does not fit the budget is named; the exit status is 1 if a test
+failed. Needs cmake, a C++ compiler, nvcc 12.8 or newer, and the driver; Python's standard library alone but for PyTorch's
+own part.
 """
 from __future__ import annotations
 
@@ -119,18 +120,13 @@ def table(report: dict) -> str:
         tests = f", {row['passed']} passed, {row['failed']} failed" if "passed" in row else ""
         lines.append(f"{stage:38} {row.get('seconds', ''):>8}  {row['state']}{tests}")
     lines += ["", f"{'work':52} {'ms':>10} {'TFLOP/s':>9}"]
-    for stage in ("parts", "shapes"):
+    for stage in ("parts", "picture", "shapes"):
         found = report.get(stage, {})
         for row in found.get("parts", []) + found.get("op_shapes", []):
             name = f"sdgen {row['part']} {row['precision']} {row.get('op', '')}".strip()
             lines.append(f"{name:52} {1e3 * row['seconds']:10.3f} {row['gflops'] / 1e3:9.1f}")
     for name, row in report.get("torch", {}).get("work", {}).items():
         lines.append(f"{'torch ' + name:52} {1e3 * row['seconds']:10.3f} {row.get('tflops', ''):>9}")
-    parts = {(row["part"], row["precision"]): row["seconds"] for row in report.get("parts", {}).get("parts", [])}
-    for precision in sorted({precision for _, precision in parts}):
-        if ("unet", precision) in parts and ("vae-decode", precision) in parts:
-            total = 20 * parts["unet", precision] + parts["vae-decode", precision]
-            lines.append(f"{f'sdgen 20 x UNet + VAE, {precision} (a sum, not a run)':52} {1e3 * total:10.1f}")
     return "\n".join(lines)
 
 
@@ -147,6 +143,7 @@ def main() -> int:
         tests, timer = arguments.build / "sdgen-native-tests", arguments.build / "sdgen-bench"
         run_tests(session, "tests", tests, "cuda_", 150)
         bench(session, timer, "parts", ["--part", "unet,vae-decode", "--repeat", "5"], 120)
+        bench(session, timer, "picture", ["--picture", "20", "--repeat", "3"], 90)
         run_tests(session, "tests-again", tests, "cuda_", 60)
         bench(session, timer, "shapes", ["--part", "unet", "--op-shapes", "--repeat", "3"], 90)
         if not arguments.skip_torch:

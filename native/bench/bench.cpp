@@ -14,6 +14,7 @@
 #include "bench/loaded.h"
 #include "bench/made_weights.h"
 #include "bench/op_shapes.h"
+#include "bench/picture.h"
 #include "engine/model_runner.h"
 #include "engine/open_model.h"
 #include "engine/request_check.h"
@@ -55,6 +56,7 @@ void check_options(const Options& o, const ModelConfig& config) {
   if (o.width % scale != 0 || o.height % scale != 0) invalid("width and height must be multiples of " + std::to_string(scale));
   check_latent_size(o.width / scale, o.height / scale, o.batch);
   if (o.repeat < 1 || o.repeat > 1000) invalid("repeat must be 1 to 1000");
+  if (o.picture_steps < 0 || o.picture_steps > 1000) invalid("picture must be 1 to 1000 steps");
   if (o.threads < 0 || o.threads > 1024) invalid("threads must be 0 (one a core) to 1024");
 }
 
@@ -90,6 +92,15 @@ class Bench {
       backend_ = open(precision);
       if (!options_.ops.empty()) {
         for (const std::string& op : options_.ops) time_op({op, 1, adapted(op_program(op))}, "op", precision);
+        continue;
+      }
+      if (options_.picture_steps > 0) {
+        const PictureWork work{options_.width, options_.height, options_.picture_steps, options_.repeat};
+        report_.parts.push_back(time_picture(std::move(backend_), config, work, precision, [&](int run) {
+          step("picture " + precision + ": run " + std::to_string(run));
+          meter_.sample(precision, kPeakBetween);
+        }));
+        backend_ = open(precision);
         continue;
       }
       for (const std::string& part : parts) time_part(part, build_part(part, config, options_), precision);

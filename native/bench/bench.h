@@ -20,6 +20,7 @@ struct Options {
   int repeat = 5;                  // runs of each part; the best counts
   bool op_shapes = false;          // time each distinct op of the parts by itself
   std::vector<std::string> ops;    // or these alone, as op_program() takes them
+  int picture_steps = 0;           // time a whole picture of so many steps instead of the parts
   bool cold = false;               // out of the caches before each timed op
 };
 

@@ -20,7 +20,7 @@ constexpr const char* kUsage =
     "  --part LIST             of text, unet, vae-decode (default: all)\n"
     "  --width N --height N    of the picture in pixels (default 512)\n"
     "  --batch N               prompt chunks and latents at once (default 2: with and without the prompt)\n"
-    "  --precision LIST        of fp32, bf16 (default: all that the device has here)\n"
+    "  --precision LIST        of fp32, bf16, fp16 (default: all that the device has here)\n"
     "  --device NAME           default auto\n"
     "  --threads N             default: one per core\n"
     "  --repeat N              runs, of which the best counts (default 5)\n"
@@ -28,6 +28,7 @@ constexpr const char* kUsage =
     "  --op SPEC               time this op instead; may be given several times:\n"
     "                          linear:M,K,N  conv2d:N,H,W,C,O[,kernel[,stride]]  attention:N,QUERIES,KEYS,HEADS,SIZE\n"
     "                          group_norm:N,H,W,C  layer_norm:N,TOKENS,C  geglu:N,TOKENS,C\n"
+    "  --picture N             time a whole picture of N steps instead: the sampler's loop and the decoder\n"
     "  --cold                  put every op's operands out of the caches before it is timed\n"
     "  --json                  print one JSON document\n";
 
@@ -76,6 +77,7 @@ Options parse_options(int argc, char** argv, bool& json) {
     else if (flag == "--device") o.device = value;
     else if (flag == "--threads") o.threads = parse<int>(flag, value);
     else if (flag == "--repeat") o.repeat = parse<int>(flag, value);
+    else if (flag == "--picture") o.picture_steps = parse<int>(flag, value);
     else if (flag == "--op") o.ops.emplace_back(value);
     else usage_error("unknown flag '" + flag + "'");
   }

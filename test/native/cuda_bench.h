@@ -17,11 +17,11 @@ inline std::unique_ptr<sdgen::Backend> emulated_backend(const sdgen::cuda::emula
   return sdgen::cuda::make_backend_on(api, found.cards.at(0), {{"emulated", nullptr}}, precision);
 }
 
-/// Threads in both orders, few multiprocessors (large tiles) and many (small ones).
+/// Threads in both orders, side by side or warp after warp, few multiprocessors (large tiles) and many (small ones).
 inline const std::vector<sdgen::cuda::emulation::Machine>& machines() {
   static const std::vector<sdgen::cuda::emulation::Machine> list = {
-      {.schedule = {false, false}, .multiprocessors = 1},
-      {.schedule = {true, true}, .multiprocessors = 132, .major = 9},
+      {.schedule = {.backward = false, .warp_first = false, .eager_copies = false}, .multiprocessors = 1},
+      {.schedule = {.backward = true, .warp_first = true, .eager_copies = true}, .multiprocessors = 132, .major = 9},
   };
   return list;
 }

@@ -96,14 +96,31 @@ void Block::fail(const std::string& why) {
              std::to_string(block.y) + ", " + std::to_string(block.z) + ")";
 }
 
+/// Whose turn it is: the next one's, or with warp_first that of the next in the warp that does not wait at a barrier.
+unsigned Block::after(unsigned fibre) const {
+  const auto count = static_cast<unsigned>(fibres_.size());
+  const auto runs = [&](unsigned i) { return !fibres_[i].done && !fibres_[i].at_barrier; };
+  if (schedule_.warp_first) {
+    const unsigned warp = fibre / kWarp * kWarp;
+    for (unsigned i = 1; i < kWarp; ++i) {
+      if (const unsigned next = warp + (fibre - warp + i) % kWarp; runs(next)) return next;
+    }
+    for (unsigned i = 0; i < count; ++i) {
+      if (const unsigned next = (warp + kWarp + i) % count; next != fibre && runs(next)) return next;
+    }
+  }
+  unsigned next = fibre;
+  do next = (next + 1) % count;
+  while (fibres_[next].done);
+  return next;
+}
+
 /// Lets another thread run. If all wait and nothing happens, the block can never end.
 void Block::yield() {
   if (++idle_ > 4 * fibres_.size()) fail("all threads wait: not every one comes to the barrier or the warp's operation");
   void* unused = nullptr;
   if (!failure_.empty()) switch_fibre(&unused, home_);
-  unsigned next = current_;
-  do next = (next + 1) % static_cast<unsigned>(fibres_.size());
-  while (fibres_[next].done);
+  const unsigned next = after(current_);
   if (next != current_) switch_to(&fibres_[current_].stack_pointer, next);
 }
 
@@ -114,8 +131,10 @@ void Block::sync_threads() {
     waiting_ = 0;
     ++barrier_generation_;
     idle_ = 0;
+    for (Fibre& fibre : fibres_) fibre.at_barrier = false;
     return;
   }
+  current().at_barrier = true;
   while (barrier_generation_ == generation) yield();
 }
 

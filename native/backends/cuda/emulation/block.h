@@ -20,6 +20,7 @@ inline constexpr unsigned kWarp = 32;
 
 struct Schedule {
   bool backward = false;     // threads (and blocks) run from the last to the first
+  bool warp_first = false;   // a warp runs as far as it can before another does
   bool eager_copies = false; // cp.async copies when it is issued, not when it is waited for
 };
 
@@ -34,7 +35,7 @@ struct Fibre {
   Index3 thread{};
   unsigned index = 0;            // in the block
   void* stack_pointer = nullptr;
-  bool done = false;
+  bool done = false, at_barrier = false;
   unsigned barriers = 0;         // passed
   std::vector<Copy> open_group;
   std::deque<std::vector<Copy>> groups;  // committed, oldest first
@@ -70,6 +71,7 @@ class Block {
  private:
   static void enter();
   void yield();
+  unsigned after(unsigned fibre) const;
   void switch_to(void** from, unsigned next);
   void fail(const std::string& why);
   void check_end(const Fibre& fibre);
