@@ -3,11 +3,15 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "models/noise_table.h"
 #include "weights/byte_source.h"
 #include "weights/text_file.h"
 
 namespace sdgen {
 namespace {
+
+/// Of the signal's power after all training steps: far below any model's, far above where its sigma is no number.
+constexpr double kLeastSignal = 1e-12;
 
 constexpr uint64_t kMaxBeside = 1 << 20;  // bytes
 constexpr size_t kMaxLevels = 16;
@@ -91,6 +95,7 @@ std::optional<BetaSchedule> read_betas(const JsonValue& scheduler) {
   const double count = number_member(scheduler, "num_train_timesteps").value_or(kTrainedSteps);
   if (count != kTrainedSteps) throw wrong("num_train_timesteps", std::to_string(kTrainedSteps));
   if (!(betas.first > 0) || !(betas.last < 1) || !(betas.first <= betas.last)) throw wrong("beta_start", "above 0 and at most \"beta_end\", which must be below 1");
+  if (alphas_of(betas).back() < kLeastSignal) throw wrong("beta_end", "small enough to leave some signal at the last of the steps");
   return betas;
 }
 

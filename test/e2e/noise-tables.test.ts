@@ -87,6 +87,8 @@ describe("a folder's scheduler", () => {
 
   it('is refused with betas that are none', async () => {
     await expect(noiseFor({ beta_schedule: 'linear', beta_start: 0.5, beta_end: 0.1 })).rejects.toThrow(/beta_start/);
+    // Products below what a number holds would make the last sigma infinite.
+    await expect(noiseFor({ beta_schedule: 'linear', beta_start: 0.5, beta_end: 0.9 })).rejects.toThrow(/some signal/);
   });
 });
 
