@@ -50,8 +50,10 @@ SampleRequest request_for(const ModelConfig& config, const PictureWork& work) {
 
 }  // namespace
 
-PartRow time_picture(std::unique_ptr<Backend> backend, const ModelConfig& config, const PictureWork& work, const std::string& precision,
+PartRow time_picture(std::unique_ptr<Backend> backend, const ModelConfig& given, const PictureWork& work, const std::string& precision,
                      const std::function<void(int)>& before_run) {
+  ModelConfig config = given;
+  if (config.noise.alphas_cumprod.empty()) config.noise.alphas_cumprod = alphas_of({});  // dimensions alone do not say it
   const SampleRequest request = request_for(config, work);
   const Program unet = build_unet(config.unet, {2, request.latent_height, request.latent_width, config.text.positions});
   const Program vae = build_vae_decoder(config.vae, 1, request.latent_height, request.latent_width);

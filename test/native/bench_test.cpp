@@ -8,6 +8,7 @@
 #include "bench/bench.h"
 #include "bench/made_weights.h"
 #include "bench/op_shapes.h"
+#include "bench/picture.h"
 #include "check.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -110,4 +111,12 @@ TEST(bench_refuses_bad_options_by_name) {
   CHECK(refused([](auto& o) { o.width = 500; }).find("multiples of 8") != std::string::npos);
   CHECK(refused([](auto& o) { o.repeat = 0; }).find("repeat") != std::string::npos);
   CHECK(refused([](auto& o) { o.batch = 0; }).find("batch") != std::string::npos);
+}
+
+// With the dimensions alone, as the bench has them: neither a noise schedule nor a text comes with them.
+TEST(bench_times_a_whole_picture) {
+  int runs = 0;
+  const sdgen::bench::PartRow row = sdgen::bench::time_picture(sdgen::make_reference_backend({2}), sdgen_test::tiny_config(),
+                                                               {.width = 8, .height = 8, .steps = 3, .repeat = 1}, "fp32", [&](int) { ++runs; });
+  CHECK(runs == 2 && row.part == "picture of 3 steps" && row.seconds > 0 && row.seconds < 100 && row.flops > 0);
 }
