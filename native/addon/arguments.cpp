@@ -42,10 +42,10 @@ Conditioning read_conditioning(const Argument& conditioning, const ModelDescript
   return read;
 }
 
-Latent read_latent(const Argument& latent, const ModelDescription& model) {
+Latent read_latent(const Argument& latent, int64_t channels) {
   Latent read;
   read.batch = latent["batch"].integer(1, kLargestBatch);
-  read.channels = latent["channels"].integer(model.latent_channels, model.latent_channels);
+  read.channels = latent["channels"].integer(channels, channels);
   read.height = latent["height"].integer(1, kLargestSide);
   read.width = latent["width"].integer(1, kLargestSide);
   read.data = latent["data"].floats(read.batch * read.channels * read.height * read.width);
@@ -83,7 +83,7 @@ void read_start(const Argument& request, SampleRequest& read) {
 /// The optional `start`: latents that the run begins with.
 std::optional<StartLatent> read_start_latent(const Argument& start, const ModelDescription& model) {
   if (!start.given()) return std::nullopt;
-  StartLatent read{read_latent(start["latent"], model)};
+  StartLatent read{read_latent(start["latent"], model.latent_channels)};
   const Argument multiplier = start["noiseMultiplier"], extra = start["extraNoise"], timestep = start["timestep"];
   if (multiplier.given()) read.noise_multiplier = multiplier.number(0);
   if (extra.given()) read.extra_noise = extra.number(0);
@@ -187,6 +187,12 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   if (signal.given()) read.start_with_signal = signal.boolean();
   if (whole.given()) read.whole_timesteps = whole.boolean();
   read.cfg_scale = request["cfgScale"].number(-kAny);
+  if (const Argument further = request["further"]; further.given()) {
+    const int64_t channels = model.unet.in_channels - model.latent_channels;
+    if (channels == 0) further.refuse("absent for this model");
+    read.further = read_latent(further, channels);
+  }
+  if (const Argument scale = request["imageCfgScale"]; scale.given()) read.image_cfg_scale = scale.number(-kAny);
   for (const Argument& conditioning : request["conditionings"].elements(kMostPrompts)) {
     read.conditionings.push_back(read_conditioning(conditioning, model));
   }
@@ -233,12 +239,12 @@ std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescripti
 
 DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model) {
   const Argument request(value, "");
-  return {read_latent(request["latent"], model), read_tiling(request["tiling"])};
+  return {read_latent(request["latent"], model.latent_channels), read_tiling(request["tiling"])};
 }
 
 ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model) {
   const Argument request(value, "");
-  return {read_latent(request["latent"], model), request["width"].integer(1, kLargestSide), request["height"].integer(1, kLargestSide),
+  return {read_latent(request["latent"], model.latent_channels), request["width"].integer(1, kLargestSide), request["height"].integer(1, kLargestSide),
           static_cast<LatentResize>(request["mode"].one_of(kLatentResizes))};
 }
 

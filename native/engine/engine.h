@@ -170,6 +170,10 @@ struct SampleRequest {
   bool start_with_signal = false;  // x starts at sqrt(1 + sigma²)·noise instead of sigma·noise
   bool whole_timesteps = false;    // the network sees the trained timestep nearest to sigma
   double cfg_scale = 7.0;
+  /// What the UNet's further channels hold, for all images of the batch or one each; where it has such, and only there.
+  std::optional<Latent> further = std::nullopt;
+  /// Of models that edit a picture: D = Dn + image_cfg·(Du − Dn) + cfg·(Dc − Du), Dn without text and picture. 1: as others.
+  double image_cfg_scale = 1.0;
   std::vector<Conditioning> conditionings;
   std::vector<PromptPart> parts;
   std::vector<PromptStage> uncond;  // may be empty where is_guided() says that it is never evaluated
@@ -180,7 +184,7 @@ struct SampleRequest {
   bool is_guided() const {
     const Sampler* found = find_sampler(sampler);
     const bool needs_uncond = found != nullptr && found->needs_uncond;
-    return needs_uncond || parts.size() != 1 || parts[0].weight * guidance() != 1;
+    return needs_uncond || image_cfg_scale != 1 || parts.size() != 1 || parts[0].weight * guidance() != 1;
   }
   /// cfg_scale as the sampler takes it.
   double guidance() const {

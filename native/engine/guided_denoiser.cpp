@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/layout.h"
 #include "models/unet.h"
 
 namespace sdgen {
@@ -38,6 +39,10 @@ GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, c
   first_.emplace(load(config, together ? 2 : 1, cond_tokens));
   if (guided && !together) uncond_.emplace(load(config, 1, uncond_tokens));
   vectors_.emplace(runner.backend(), count_);
+  if (request.image_cfg_scale != 1) {
+    none_.emplace(load(config, 1, uncond_tokens, false));
+    for (Vec* v : {&sum_, &uncond_prediction_, &part_prediction_}) *v = vectors_->make();
+  }
   if (hooks_.wants(Hook::kCfgDenoiser)) seen_x_ = vectors_->make();
   if (hooks_.wants(Hook::kCfgDenoised)) branches_.resize(request.parts.size() + (guided ? 1 : 0));
   for (Vec& branch : branches_) branch = vectors_->make();
@@ -46,9 +51,22 @@ GuidedDenoiser::GuidedDenoiser(ModelRunner& runner, const ModelConfig& config, c
   for (Vec* v : {&sum_, &uncond_prediction_, &part_prediction_}) *v = vectors_->make();
 }
 
-GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t prompts, int64_t tokens) {
+GuidedDenoiser::Pass GuidedDenoiser::load(const ModelConfig& config, int64_t prompts, int64_t tokens, bool shows_picture) {
   const UnetShape shape{images_ * prompts, request_.latent_height, request_.latent_width, tokens};
-  return {runner_.load(build_unet(config.unet, shape), control_.cancel), tokens};
+  Pass pass{runner_.load(build_unet(config.unet, shape), control_.cancel), tokens};
+  if (const int64_t channels = config.unet.further_channels(); channels > 0) upload_further(pass, channels, prompts, shows_picture);
+  return pass;
+}
+
+void GuidedDenoiser::upload_further(Pass& pass, int64_t channels, int64_t prompts, bool shows_picture) {
+  const Latent& further = *request_.further;
+  const int64_t pixels = further.height * further.width, each = channels * pixels;
+  std::vector<float> values(static_cast<size_t>(prompts * images_ * each), 0.0f);
+  for (int64_t slot = 0; shows_picture && slot < prompts * images_; ++slot) {
+    const int64_t from = further.batch == 1 ? 0 : (slot % images_) * each;
+    nchw_to_nhwc(further.data.data() + from, values.data() + slot * each, 1, channels, pixels);
+  }
+  pass.program.upload("further", values.data(), static_cast<int64_t>(values.size() * sizeof(float)));
 }
 
 void GuidedDenoiser::denoise(VectorView out, VectorView x, double sigma) {
@@ -103,8 +121,15 @@ void GuidedDenoiser::guide(VectorView out, Input input) {
   }
   const VectorView network = evaluate(*first_, prompts, input), cond = network.slice(0, count_);
   if (prompts.size() == 2) uncond = network.slice(count_, count_);
-  if (branches_.empty()) combine(out, input, cond, uncond);
-  else combine_shown(out, input, cond, uncond);
+  if (none_) {
+    const VectorView none = evaluate(*none_, {at_evaluation(request_.uncond, evaluations_)}, input);
+    combine_edit(out, input, cond, uncond, none);
+    uncond = none;
+  } else if (branches_.empty()) {
+    combine(out, input, cond, uncond);
+  } else {
+    combine_shown(out, input, cond, uncond);
+  }
   if (kept_ != nullptr && input.is_denoised) kept_->blend(out);
   if (hooks_.wants(Hook::kAfterCfg)) hooks_.show(moment(Hook::kAfterCfg, input), {out});
   ++evaluations_;
@@ -118,6 +143,19 @@ void GuidedDenoiser::combine(VectorView out, const Input& input, VectorView cond
   runner_.backend().guide(combined, input.x, cond, uncond, static_cast<float>(input.scalings.c_skip),
                           static_cast<float>(input.scalings.c_out), coefficient(0));
   if (several) add_parts(out, input, uncond);
+}
+
+void GuidedDenoiser::combine_edit(VectorView out, const Input& input, VectorView cond, VectorView uncond, VectorView none) {
+  Backend& backend = runner_.backend();
+  const VectorView dc = vectors_->view(part_prediction_), du = vectors_->view(uncond_prediction_), dn = vectors_->view(sum_);
+  estimate(dc, input, cond);
+  estimate(du, input, uncond);
+  estimate(dn, input, none);
+  const LincombTerm text[] = {{1, dc}, {-1, du}}, picture[] = {{1, du}, {-1, dn}};
+  backend.lincomb(dc, text);
+  backend.lincomb(du, picture);
+  const LincombTerm all[] = {{1, dn}, {coefficient(0), dc}, {static_cast<float>(request_.image_cfg_scale), du}};
+  backend.lincomb(out, all);
 }
 
 void GuidedDenoiser::estimate(VectorView to, const Input& input, VectorView network) {

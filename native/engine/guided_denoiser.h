@@ -58,7 +58,11 @@ class GuidedDenoiser {
   /// to = c_skip·x + c_out·network.
   void estimate(VectorView to, const Input& input, VectorView network);
   HookCall moment(Hook hook, const Input& input) const;
-  Pass load(const ModelConfig& config, int64_t prompts, int64_t tokens);
+  Pass load(const ModelConfig& config, int64_t prompts, int64_t tokens, bool shows_picture = true);
+  /// Fills the further channels of every image of every prompt; with zeros where the picture is not to be seen.
+  void upload_further(Pass& pass, int64_t channels, int64_t prompts, bool shows_picture);
+  /// out = Dn + image_cfg·(Du − Dn) + cfg·(Dc − Du).
+  void combine_edit(VectorView out, const Input& input, VectorView cond, VectorView uncond, VectorView none);
   /// The network's output for these conditionings, one after the other.
   VectorView evaluate(Pass& pass, const std::vector<int64_t>& prompts, const Input& input);
   void upload_context(Pass& pass, const std::vector<int64_t>& prompts);
@@ -78,6 +82,7 @@ class GuidedDenoiser {
   std::optional<Input> last_;
   VectorView last_uncond_;
   std::optional<Pass> first_, uncond_, further_;  // the first part (and uncond with it); uncond alone; parts alone
+  std::optional<Pass> none_;                      // of models that edit a picture: without text and picture
   std::optional<Vectors> vectors_;                // of several parts, and of hooks
   Vec sum_, uncond_prediction_, part_prediction_, seen_x_;
   std::vector<Vec> branches_;  // of kCfgDenoised: a prompt's each, then the unconditional one

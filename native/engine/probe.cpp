@@ -15,7 +15,8 @@ PredictionType probe_prediction(ModelRunner& runner, const UnetConfig& config, c
     const std::vector<float> values(static_cast<size_t>(count), kFill);
     program.upload(name, values.data(), count * 4);
   };
-  fill("x", config.in_channels * kSide * kSide);
+  fill("x", config.out_channels * kSide * kSide);
+  if (config.further_channels() > 0) fill("further", config.further_channels() * kSide * kSide);
   fill("ctx", config.context_width * kTokens);
   if (config.pooled_width > 0) fill("pooled", config.pooled_width);
   program.upload("t", &kTimestep, sizeof kTimestep);

@@ -106,6 +106,30 @@ void check_start(const SampleRequest& request, const Sampler& sampler, const Mod
   if (start.mask.empty() && start.fill != MaskFill::kKeep) invalid("start: a fill needs a mask");
 }
 
+void check_further(const SampleRequest& request, const ModelDescription& model) {
+  const int64_t channels = model.unet.in_channels - model.latent_channels, images = static_cast<int64_t>(request.seeds.size());
+  if (request.further.has_value() != (channels > 0)) {
+    invalid(channels > 0 ? "further: this model needs " + std::to_string(channels) + " further channels" : "further: this model takes none");
+  }
+  if (!std::isfinite(request.image_cfg_scale)) invalid("imageCfgScale: must be a finite number");
+  if (request.image_cfg_scale != 1 && (channels != model.latent_channels || request.parts.size() != 1)) {
+    invalid("imageCfgScale: only for one prompt and models that edit a picture");
+  }
+  if (request.image_cfg_scale != 1) {
+    for (const Hook hook : request.hooks) {
+      if (hook == Hook::kCfgDenoised) invalid("hooks: cfg_denoised does not go with imageCfgScale");
+    }
+  }
+  if (channels == 0) return;
+  const Latent& further = *request.further;
+  if ((further.batch != 1 && further.batch != images) || further.channels != channels || further.height != request.latent_height ||
+      further.width != request.latent_width ||
+      static_cast<int64_t>(further.data.size()) != further.batch * channels * further.height * further.width) {
+    invalid("further: must be [1 or " + std::to_string(images) + ", " + std::to_string(channels) + ", " +
+            std::to_string(request.latent_height) + ", " + std::to_string(request.latent_width) + "]");
+  }
+}
+
 void check_noise_interval(const SampleRequest& request) {
   if (request.noise_low == 0 && request.noise_high == 0) return;
   const bool is_interval = request.noise_low > 0 && std::isfinite(request.noise_high) && request.noise_low < request.noise_high;
@@ -157,6 +181,7 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
   check_timesteps(request, *sampler);
   check_noise(request);
   check_noise_interval(request);
+  check_further(request, model);
   if (request.start) check_start(request, *sampler, model);
   if (!std::isfinite(request.cfg_scale)) invalid("cfgScale: must be a finite number");
   const SamplerOptions& o = request.options;

@@ -119,6 +119,20 @@ void check_pooled(const ModelConfig& config, const Facts& facts) {
                                                 std::to_string(given));
 }
 
+/// Further input channels are those of inpainting models (a mask and the masked picture's latent) or of models that edit a
+/// picture (its latent).
+void check_channels(const ModelConfig& config) {
+  const int64_t latent = config.vae.latent_channels, further = config.unet.further_channels();
+  if (config.unet.out_channels != latent) {
+    throw Error(ErrorCode::kModelUnsupported, "the UNet gives " + std::to_string(config.unet.out_channels) + " channels but the VAE's latents have " +
+                                                  std::to_string(latent));
+  }
+  if (further == 0 || further == latent || further == latent + 1) return;
+  throw Error(ErrorCode::kModelUnsupported, "a UNet with " + std::to_string(config.unet.in_channels) + " input channels is not built: " +
+                                                std::to_string(latent) + ", " + std::to_string(2 * latent) + " (editing) and " +
+                                                std::to_string(2 * latent + 1) + " (inpainting) are");
+}
+
 /// What every family does after its tensors were measured.
 ModelConfig with_facts(const Facts& facts, ModelConfig config, const std::vector<int64_t>& unet_heads, PredictionType prediction) {
   constexpr int64_t kTextHeadSize = 64;
@@ -140,10 +154,7 @@ ModelConfig with_facts(const Facts& facts, ModelConfig config, const std::vector
     throw Error(ErrorCode::kModelUnsupported, "the UNet's context is " + std::to_string(config.unet.context_width) +
                                                   " wide but the text encoder gives " + std::to_string(config.text.width));
   }
-  if (config.unet.in_channels != config.vae.latent_channels || config.unet.out_channels != config.vae.latent_channels) {
-    throw Error(ErrorCode::kModelUnsupported, "a UNet with " + std::to_string(config.unet.in_channels) +
-                                                  " input channels (inpainting or editing checkpoint) is known but not built yet");
-  }
+  check_channels(config);
   return config;
 }
 

@@ -40,6 +40,8 @@ struct UnetConfig {
   int64_t norm_groups = 32;
   std::vector<Level> levels;
   Resolved<std::vector<int64_t>> heads;  // of each level; the middle has the last one's
+  /// Channels that stand after the latent's own: a mask and a masked latent, or the latent of a picture to edit.
+  int64_t further_channels() const noexcept { return in_channels - out_channels; }
 };
 
 struct VaeConfig {

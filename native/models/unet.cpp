@@ -77,7 +77,10 @@ ValueId match_size(Builder& b, ValueId h, ValueId skip) {
 
 Program build_unet(const UnetConfig& config, const UnetShape& shape, bool keep_marks) {
   Builder b("unet", keep_marks);
-  const ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.in_channels});
+  ValueId x = b.input("x", {shape.batch, shape.height, shape.width, config.out_channels});
+  if (config.further_channels() > 0) {
+    x = b.concat(x, b.input("further", {shape.batch, shape.height, shape.width, config.further_channels()}, true));
+  }
   const ValueId t = b.input("t", {shape.batch}, true);
   const ValueId context = b.input("ctx", {shape.batch, shape.context_tokens, config.context_width}, true);
   const ValueId pooled = config.pooled_width > 0 ? b.input("pooled", {shape.batch, config.pooled_width}, true) : -1;

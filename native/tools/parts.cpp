@@ -74,9 +74,20 @@ struct UnetInputs {
   const Tensor& pooled;  // without values where the UNet asks for none
 };
 
+/// Channels `from` up to but not `to` of NHWC values.
+std::vector<float> channels_of(const Tensor& x, int64_t from, int64_t to) {
+  std::vector<float> part;
+  for (size_t pixel = 0; pixel < x.data.size(); pixel += static_cast<size_t>(x.shape[1])) {
+    const auto at = x.data.begin() + static_cast<std::ptrdiff_t>(pixel);
+    part.insert(part.end(), at + from, at + to);
+  }
+  return part;
+}
+
 PartRun unet_run(const UnetConfig& config, const UnetInputs& in, bool marks) {
   const UnetShape shape{in.x.shape[0], in.x.shape[2], in.x.shape[3], in.ctx.shape[1]};
-  PartRun run{build_unet(config, shape, marks), {{"x", bytes_of(in.x.data)}, {"ctx", bytes_of(in.ctx.data)}, {"t", bytes_of(in.t)}}};
+  PartRun run{build_unet(config, shape, marks), {{"x", bytes_of(channels_of(in.x, 0, config.out_channels))}, {"ctx", bytes_of(in.ctx.data)}, {"t", bytes_of(in.t)}}};
+  if (config.further_channels() > 0) run.uploads["further"] = bytes_of(channels_of(in.x, config.out_channels, config.in_channels));
   if (config.pooled_width > 0) run.uploads["pooled"] = bytes_of(first_rows(in.pooled, in.x.shape[0]).data);
   return run;
 }

@@ -142,7 +142,7 @@ export function folderTensors(arch, tensors) {
 
 /** The folder's small files, by path. @param {Arch} arch @returns {Record<string, unknown>} */
 export function folderConfigs(arch) {
-  const { text, latent, heads, resBlocks, vaeBlocks, groups, vaeGroups, pooled, scheduler } = completed(arch);
+  const { text, latent, further, heads, resBlocks, vaeBlocks, groups, vaeGroups, pooled, scheduler } = completed(arch);
   const isOpen = text.layout === 'open';
   const part = (/** @type {string} */ name) => [name.startsWith('CLIP') ? 'transformers' : 'diffusers', name];
   const widths = (/** @type {number} */ base, /** @type {number[]} */ mult) => mult.map((m) => base * m);
@@ -162,7 +162,7 @@ export function folderConfigs(arch) {
       attention_head_dim: arch.linearProjection || arch.heads !== undefined ? heads : 8,
       block_out_channels: channels,
       cross_attention_dim: arch.context,
-      in_channels: latent,
+      in_channels: latent + further,
       layers_per_block: resBlocks,
       out_channels: latent,
       use_linear_projection: arch.linearProjection,

@@ -11,10 +11,11 @@
  * @typedef {{ name: string, shape: number[], kind: TensorKind, fanIn: number, elements: number, draws?: string,
  *   firstDraw?: number }} TensorSpec
  * @typedef {{ layout: 'hf' | 'open', width: number, layers: number, heads: number, ff: number, positions?: number }} TextTower
- * `heads`: of the UNet by level; `attention`: its levels with a transformer; `groups`: of norms; `pooled`: it embeds the pooled text.
+ * `heads`: of the UNet by level; `attention`: its levels with a transformer; `groups`: of norms; `pooled`: it embeds the pooled text;
+ * `further`: its input channels after the latent's.
  * @typedef {{ channels: number, mult: number[], context: number, linearProjection: boolean, vae: number,
  *   vaeMult: number[], text: TextTower, latent?: number, resBlocks?: number, vaeBlocks?: number, attention?: number[],
- *   heads?: number[], groups?: number, vaeGroups?: number, pooled?: boolean, scheduler?: Record<string, unknown> }} Arch
+ *   heads?: number[], groups?: number, vaeGroups?: number, pooled?: boolean, further?: number, scheduler?: Record<string, unknown> }} Arch
  */
 
 const VOCABULARY = 49408;
@@ -32,6 +33,7 @@ export function completed(arch) {
     groups: 32,
     vaeGroups: 32,
     pooled: false,
+    further: 0,
     scheduler: {},
     ...arch,
     text: { positions: 77, ...arch.text },
@@ -94,6 +96,27 @@ export const ARCHITECTURES = {
     vae: 32,
     vaeMult: [1, 1, 2, 2],
     text: { layout: 'open', width: 64, layers: 3, heads: 1, ff: 256 },
+  },
+  // micro1 as an inpainting model and as one that edits a picture.
+  'micro1-inpaint': {
+    channels: 32,
+    mult: [1, 1, 2, 2],
+    context: 32,
+    linearProjection: false,
+    vae: 32,
+    vaeMult: [1, 1, 2, 2],
+    text: { layout: 'hf', width: 32, layers: 2, heads: 4, ff: 128 },
+    further: 5,
+  },
+  'micro1-edit': {
+    channels: 32,
+    mult: [1, 1, 2, 2],
+    context: 32,
+    linearProjection: false,
+    vae: 32,
+    vaeMult: [1, 1, 2, 2],
+    text: { layout: 'hf', width: 32, layers: 2, heads: 4, ff: 128 },
+    further: 4,
   },
   // Built like the embedded model: other depths and widths, and the pooled text beside the timestep.
   'micro-pooled': {
@@ -188,8 +211,8 @@ function unetDown(w, arch, /** @type {string} */ root) {
   const skips = [arch.channels];
   let channels = arch.channels;
   let index = 1;
-  const { latent, resBlocks, attention } = completed(arch);
-  w.conv(`${root}.input_blocks.0.0`, latent, channels, 3);
+  const { latent, further, resBlocks, attention } = completed(arch);
+  w.conv(`${root}.input_blocks.0.0`, latent + further, channels, 3);
   for (const [level, mult] of arch.mult.entries()) {
     for (let k = 0; k < resBlocks; k++) {
       resBlock(w, `${root}.input_blocks.${index}.0`, channels, arch.channels * mult, embedding);

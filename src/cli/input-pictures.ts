@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { readPicture } from '../image/read-picture.js';
 import type { Pixels } from '../image/resize.js';
-import { FailureError } from '../request/errors.js';
+import type { GenerationPlan } from '../pipeline/plan.js';
+import { planPicture } from '../pipeline/start-pictures.js';
+import { FailureError, UsageError } from '../request/errors.js';
 import type { PixelInput } from '../request/img2img.js';
 import { warn } from './failure.js';
 import type { Flags } from './flags.js';
@@ -21,6 +23,30 @@ export async function decodeFile(bytes: Uint8Array, file: string, io: Io): Promi
     if (!(error instanceof FailureError)) throw error;
     throw new FailureError(error.code, printable(`${file} ${error.message}`), { cause: error });
   }
+}
+
+/** The files of --input. */
+export function inputFiles({ values }: Flags): readonly string[] {
+  const { input } = values;
+  return Array.isArray(input) ? input.map(String) : typeof input === 'string' ? [input] : [];
+}
+
+/**
+ * The pictures that a plan begins with, found by their hashes among those of --input, and its mask.
+ * @throws UsageError where none is given, FailureError E_INPUT where none of them is it
+ */
+export async function inputsOfPlan({ start }: GenerationPlan, flags: Flags, io: Io) {
+  if (start === null) return {};
+  const files = inputFiles(flags);
+  if (files.length === 0) throw new UsageError('it began with a picture: give that with --input', 'input');
+  const { initImages: given, mask } = await readInputPictures(files, flags, io);
+  const initImages = start.pictures.map((wanted) => {
+    const found = given.find((picture) => planPicture(picture).sha256 === wanted.sha256);
+    if (found !== undefined) return found;
+    const hash = wanted.sha256.slice(0, 12);
+    throw new FailureError('E_INPUT', `none of the --input pictures has the pixels that it began with (${hash})`);
+  });
+  return { initImages, ...(mask === undefined || start.mask === null ? {} : { mask }) };
 }
 
 async function readInput(file: string, io: Io): Promise<PixelInput> {

@@ -27,6 +27,7 @@ const WITH_PLAN = new Set([
     'quality',
     'grid',
     'mask',
+    'input',
   ],
   ...['noTrail', 'force', 'show', 'json', 'dryRun', 'profile', 'quiet', 'debug'],
 ]);

@@ -11,6 +11,7 @@ import { type Replay, type Verdict, type Verification, verifyPixels, verifyRecor
 import { readRun } from './asked-run.js';
 import { EXIT, messageOf, tellSearch, warn } from './failure.js';
 import type { Flags } from './flags.js';
+import { inputFiles, inputsOfPlan } from './input-pictures.js';
 import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
 import { flagsBesidePlan } from './plan-file.js';
@@ -70,7 +71,7 @@ async function replayRecord(record: FileRecord, file: string, session: Session):
   const commandOptions = readCommandOptions(flags, io);
   const { model } = record.plan;
   return replay(
-    { plan: record.plan, otherModel: true, trail: true },
+    { plan: record.plan, otherModel: true, trail: true, ...(await inputsOfPlan(record.plan, flags, io)) },
     {
       commandOptions,
       onEvent: (event) => {
@@ -95,7 +96,13 @@ async function replayParameters(parameters: PictureParameters, file: string, ses
   const path = isKnown ? await provider.locate({ sha256: hash, name }, modelsDirs, signal) : undefined;
   const values = { ...flags.values, from: file, ...(path === undefined ? {} : { model: path }) };
   const origins = { ...flags.origins, ...(path === undefined ? {} : { model: 'flag' as const }) };
-  const { input, settings } = await readRun({ ...flags, values, origins }, io);
+  const files = inputFiles(flags);
+  const isFromPicture = parameters.parameters.has('Denoising strength') && !parameters.parameters.has('Hires upscaler');
+  if (isFromPicture && files.length === 0) {
+    throw new UsageError('it began with a picture: give that with --input', 'input');
+  }
+  const images = isFromPicture ? files : undefined;
+  const { input, settings } = await readRun({ ...flags, values, origins }, io, undefined, images);
   return replay(input, settings, session);
 }
 

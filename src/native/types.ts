@@ -195,6 +195,10 @@ export interface SampleRequest {
   /** The network sees the trained timestep nearest to sigma, not one between two. */
   readonly wholeTimesteps?: boolean;
   readonly cfgScale: number;
+  /** What the UNet's channels after the latent's hold, and needed where it has such; for all images, or one each. */
+  readonly further?: Latent;
+  /** Of models that edit a picture: how strictly they follow it; 1 is the ordinary guidance. */
+  readonly imageCfgScale?: number;
   readonly conditionings: readonly Conditioning[];
   readonly parts: readonly PartInput[];
   /** Needed unless there is one part and its weight times cfgScale is 1; `ddim_cfgpp` always needs it. */

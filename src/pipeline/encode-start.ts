@@ -1,5 +1,6 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
-import type { Latent, StartInput } from '../native/types.js';
+import type { Latent, SampleRequest, StartInput } from '../native/types.js';
+import { encodeFurther } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
 import type { StartPictures } from './start-pictures.js';
 
@@ -19,18 +20,44 @@ function gather(latent: Latent, places: readonly number[]): Latent {
   return { ...latent, data, batch: places.length };
 }
 
-/** What a batch begins with: `first` is the place of its first picture in the run. */
-export type BatchStart = (first: number, count: number) => StartInput;
+/** What a request holds of a run's pictures: `first` is the place of a batch's first picture in the run. */
+export type BatchStart = (first: number, count: number) => Pick<SampleRequest, 'start' | 'further' | 'imageCfgScale'>;
+
+/** Those of a batch, where a run has several. */
+function ofBatch(latent: Latent, first: number, count: number): Latent {
+  if (latent.batch === 1) return latent;
+  return gather(
+    latent,
+    Array.from({ length: count }, (_, i) => (first + i) % latent.batch),
+  );
+}
+
+/** Latents and further channels that the batches of a run begin with; undefined for text alone. */
+export async function encodePictures(
+  plan: GenerationPlan,
+  pictures: StartPictures | undefined,
+  context: RuntimeContext,
+): Promise<BatchStart | undefined> {
+  const further = await encodeFurther(plan, pictures, context);
+  const start = pictures && (await encodeStart(plan, pictures, context));
+  if (further === undefined && start === undefined) return undefined;
+  const scale = plan.start?.imageCfgScale ?? 1;
+  return (first, count) => ({
+    ...(start === undefined ? {} : { start: { ...start, latent: ofBatch(start.latent, first, count) } }),
+    ...(further === undefined ? {} : { further: ofBatch(further, first, count) }),
+    ...(scale === 1 ? {} : { imageCfgScale: scale }),
+  });
+}
 
 /**
  * Encodes a run's pictures, once for all batches. A latent is the mean of the encoder's distribution times the scale factor:
  * the webui draws from it with the process's own generator, which no seed decides.
  */
-export async function encodeStart(
+async function encodeStart(
   plan: GenerationPlan,
   pictures: StartPictures,
   { model, state }: RuntimeContext,
-): Promise<BatchStart> {
+): Promise<StartInput> {
   const { start, latentWidth: width, latentHeight: height } = plan;
   if (start === null) throw new TypeError('a run from text has no start');
   const { signal } = state;
@@ -51,9 +78,5 @@ export async function encodeStart(
       ? {}
       : { mask: pictures.latentMask, fill: FILLS[mask?.content ?? 'original'] }),
   };
-  return (first, count) => {
-    if (latent.batch === 1) return { latent, ...rest };
-    const places = Array.from({ length: count }, (_, i) => (first + i) % latent.batch);
-    return { latent: gather(latent, places), ...rest };
-  };
+  return { latent, ...rest };
 }

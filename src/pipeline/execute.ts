@@ -6,7 +6,7 @@ import type { DecodedImage, Latent, OpProfile, Sampled, SampleRequest, TextInput
 import { FailureError } from '../request/errors.js';
 import { walkedSteps } from '../sampling/walks.js';
 import { sampleUntilEnd } from './early-end.js';
-import { type BatchStart, encodeStart } from './encode-start.js';
+import { type BatchStart, encodePictures } from './encode-start.js';
 import { enlarge } from './enlarge.js';
 import { canonicalJson, type GenerationPlan, imageCount, type PlanPart, type PlanPass, passesOf } from './plan.js';
 import type { RunInputs, StartPictures } from './start-pictures.js';
@@ -145,7 +145,7 @@ function startOf(batch: number, plan: GenerationPlan, begin: BatchStart | undefi
   const first = plan.batches.slice(0, batch).reduce((sum, seeds) => sum + seeds.length, 0);
   const noiseInterval = plan.start?.noiseInterval;
   return {
-    start: begin(first, plan.batches[batch]?.length ?? 0),
+    ...begin(first, plan.batches[batch]?.length ?? 0),
     ...(noiseInterval === undefined || noiseInterval === null ? {} : { noiseInterval }),
   };
 }
@@ -303,7 +303,7 @@ export async function* executePlan(
   const prompts = await encode(plan);
   const { hires } = plan;
   const hiresPrompts = hires === null ? undefined : await encode(hires);
-  const begin = pictures && (await hooks.time('encode', () => encodeStart(plan, pictures, context)));
+  const begin = await hooks.time('encode', () => encodePictures(plan, pictures, context));
   const sampleBatch = async (index: number): Promise<SampledBatch> => {
     const start = { ...startOf(index, plan, begin), startWithSignal: plan.startWithSignal };
     const run = { pass: plan, prompts, start, before: { steps: 0, evaluations: 0 } };

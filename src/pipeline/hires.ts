@@ -5,6 +5,7 @@ import { samplingSteps, type TextToImageRequest } from '../request/txt2img.js';
 import { findHiresUpscaler, isLatentUpscaler } from '../request/upscalers.js';
 import { findSampler } from '../sampling/samplers.js';
 import { findScheduler } from '../sampling/schedules.js';
+import { furtherKind } from './further-channels.js';
 import { hiresSize } from './hires-size.js';
 import type { GenerationPlan } from './plan.js';
 import type { PlanHires } from './plan-hires.js';
@@ -71,6 +72,12 @@ export function withHires(
   const { latentScale, vae } = context.model.description;
   const size = request.hires ? hiresSize(request, latentScale) : undefined;
   if (size === undefined) return plan;
+  if (furtherKind(context.model.description) !== 'none') {
+    throw new FailureError(
+      'E_MODEL_UNSUPPORTED',
+      `${context.model.path} repaints pictures: a second pass is not built for such models, leave --hires out`,
+    );
+  }
   const upscaler = findHiresUpscaler(request.hiresUpscaler);
   if (!isLatentUpscaler(upscaler) && !vae.hasEncoder) {
     throw new FailureError(

@@ -3,6 +3,7 @@ import type { ClipTokenizer } from '../prompt/tokenizer.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import type { ImageToImageRequest, SizedImageRequest } from '../request/img2img.js';
 import { LIMITS } from '../request/limits.js';
+import { furtherKind } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
 import type { PlanStart } from './plan-start.js';
 import type { RunSeeds } from './seeds.js';
@@ -105,7 +106,16 @@ export function planImageToImage(
   }
   const { denoisingStrength } = request;
   const share = { strength: denoisingStrength, exact: options.img2imgFixSteps };
-  const { plan, start: walk } = planGeneration(request, context, seeds, tokenizer, share);
+  const kind = furtherKind(model.description);
+  const imageCfgScale = kind === 'edit' ? request.imageCfgScale : null;
+  const followsPicture = imageCfgScale !== null && imageCfgScale !== 1;
+  const { plan, start: walk } = planGeneration(request, context, seeds, tokenizer, { share, guided: followsPicture });
+  if (followsPicture && plan.prompt.parts.length > 1) {
+    throw new UsageError(
+      'AND does not go with an image scale: leave one of them out, or give --image-cfg-scale 1',
+      'prompt',
+    );
+  }
   const asked = startSettings(request, context, inputs.mask !== undefined);
   const blank = isBlank(inputs, asked);
   const settings = blank ? { ...asked, mask: null } : asked;
@@ -128,6 +138,8 @@ export function planImageToImage(
     timestep: walk?.timestep ?? null,
     noiseInterval: walk?.noiseInterval ?? null,
     colorCorrection: settings.colorCorrection,
+    maskWeight: kind === 'inpaint' ? options.inpaintingMaskWeight : null,
+    imageCfgScale,
   };
   const notes = blank ? ['the mask is black: there is no masked part, and the whole picture is made anew'] : [];
   return { plan: { ...plan, kind: 'img2img', start }, pictures, notes };

@@ -49,6 +49,10 @@ export const startSchema = z
     /** Of samplers with Brownian noise: the smallest and the largest sigma of the whole schedule. */
     noiseInterval: z.strictObject({ low: float32.min(0), high: float32.min(0) }).nullable(),
     colorCorrection: z.boolean(),
+    /** Of inpainting models: how much of the masked place they do not see. Null for others. */
+    maskWeight: range(LIMITS.strength).nullable(),
+    /** Of models that edit a picture: how strictly they follow it. Null for others. */
+    imageCfgScale: range(IMAGE_LIMITS.imageCfgScale).nullable(),
   })
   .refine(({ mask, resizeMode }) => mask === null || resizeMode !== 'latent', {
     error: 'a mask and the resize mode "latent" exclude each other',

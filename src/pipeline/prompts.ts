@@ -49,6 +49,7 @@ export function scheduleCount(request: Pick<PictureRequest, 'sampler' | 'steps' 
 /**
  * Both prompts, read; the negative one's part is null where no step would ask for it.
  * @param first the first pass's request, where these are the second's
+ * @param guided whether the guidance has more to it than the scale
  * @throws UsageError for what cannot be read, FailureError for a text tower with another vocabulary
  */
 export function planPrompts(
@@ -56,6 +57,7 @@ export function planPrompts(
   context: RuntimeContext,
   tokenizer: ClipTokenizer,
   first?: PictureRequest,
+  guided = false,
 ): Pick<GenerationPlan, 'prompt' | 'negativePrompt' | 'emphasis' | 'oldPromptSchedules'> {
   const { positions, vocabulary } = context.model.description.text;
   if (vocabulary < tokenizer.size) {
@@ -80,7 +82,7 @@ export function planPrompts(
     [read(request.prompt, 'prompt', old), read(request.negativePrompt, 'negativePrompt', old)] as const;
   const [parts, [negative = null]] = readBoth(oldPromptSchedules);
   const differs = oldPromptSchedules && canonicalJson([parts, [negative]]) !== canonicalJson(readBoth(false));
-  const isGuided = needsUncond || parts.length !== 1 || (parts[0]?.weight ?? 1) * request.cfgScale !== 1;
+  const isGuided = guided || needsUncond || parts.length !== 1 || (parts[0]?.weight ?? 1) * request.cfgScale !== 1;
   return {
     prompt: { text: request.prompt, parts },
     negativePrompt: { text: request.negativePrompt, part: isGuided ? negative : null },

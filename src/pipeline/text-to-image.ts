@@ -1,12 +1,13 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { NoiseSource } from '../native/types.js';
 import type { ClipTokenizer } from '../prompt/tokenizer.js';
-import { UsageError } from '../request/errors.js';
+import { FailureError, UsageError } from '../request/errors.js';
 import { LIMITS, type NoiseName } from '../request/limits.js';
 import { type PictureRequest, samplingSteps } from '../request/txt2img.js';
 import { findSampler, type SamplerInfo } from '../sampling/samplers.js';
 import { findScheduler } from '../sampling/schedules.js';
 import { planWalk, type WalkShare, type WalkStart } from '../sampling/walks.js';
+import { furtherKind } from './further-channels.js';
 import { type GenerationPlan, PLAN_FORMAT } from './plan.js';
 import { planPrompts } from './prompts.js';
 import type { RunSeeds } from './seeds.js';
@@ -127,7 +128,7 @@ export function planGeneration(
   context: RuntimeContext,
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,
-  share?: WalkShare,
+  { share, guided = false }: { readonly share?: WalkShare; readonly guided?: boolean } = {},
 ): { plan: GenerationPlan; start: WalkStart | undefined } {
   const { width, height } = request;
   const { latentScale, text } = context.model.description;
@@ -154,7 +155,7 @@ export function planGeneration(
     height,
     latentWidth: width / latentScale,
     latentHeight: height / latentScale,
-    ...planPrompts(request, context, tokenizer),
+    ...planPrompts(request, context, tokenizer, undefined, guided),
     textWindow: text.positions,
     // As in the webui it means nothing to families that always take the same layer.
     clipSkip: text.hasClipSkip ? request.clipSkip : 1,
@@ -177,5 +178,16 @@ export function planTextToImage(
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,
 ): GenerationPlan {
+  const { description, path } = context.model;
+  const kind = furtherKind(description);
+  if (kind === 'edit') {
+    throw new FailureError('E_MODEL_UNSUPPORTED', `${path} edits pictures: give it one (img2img)`);
+  }
+  if (kind === 'inpaint' && !description.vae.hasEncoder) {
+    throw new FailureError(
+      'E_MODEL_UNSUPPORTED',
+      `${path} repaints pictures and has no encoder in its VAE: give one with --vae`,
+    );
+  }
   return planGeneration(request, context, seeds, tokenizer).plan;
 }

@@ -232,10 +232,10 @@ TEST(config_names_what_another_kind_of_file_looks_like) {
   }
 }
 
-TEST(config_refuses_an_inpainting_unet) {
+TEST(config_refuses_other_input_channels) {
   TinyFile file;
-  file.reshape("unet.input_blocks.0.0.weight", {32, 9, 3, 3});
-  CHECK(has(refusal(file, ErrorCode::kModelUnsupported), "9 input channels"));
+  file.reshape("unet.input_blocks.0.0.weight", {32, 6, 3, 3});
+  CHECK(has(refusal(file, ErrorCode::kModelUnsupported), "6 input channels"));
 }
 
 TEST(config_survives_impossible_dimensions) {

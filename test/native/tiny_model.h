@@ -28,11 +28,12 @@ inline std::string file_name(const std::string& canonical) {
 
 class TinyFile {
  public:
-  /// `pooled`: width of the text that takes part in the timestep embedding.
-  explicit TinyFile(int64_t pooled = 0) {
+  /// `pooled`: width of the text that takes part in the timestep embedding; `further`: input channels after the latent's.
+  explicit TinyFile(int64_t pooled = 0, int64_t further = 0) {
     Numbers numbers(2024);
     sdgen::ModelConfig config = tiny_config();
     config.unet.pooled_width = pooled;
+    config.unet.in_channels += further;
     for (const sdgen::WeightUse& use : sdgen::part_weights(config).all()) {
       const int64_t count = Bench::elements(use), fan_in = count / use.shape[0];
       const bool gain = use.layout == sdgen::WeightLayout::kVector && use.name.ends_with("weight");

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { makeTinyFolder, makeTinyModel } from '../../scripts/make-tiny-model.mjs';
 
-export type TinyArch = 'micro1' | 'micro2' | 'micro-pooled' | 'tiny1' | 'tiny2';
+export type TinyArch = 'micro1' | 'micro1-inpaint' | 'micro1-edit' | 'micro2' | 'micro-pooled' | 'tiny1' | 'tiny2';
 
 /**
  * A random checkpoint (seed 7, F16) under build/models, made on first use. Safe when several test workers ask at

@@ -1,4 +1,5 @@
 import { shortHash } from '../../checkpoints/hash.js';
+import { furtherKind } from '../../pipeline/further-channels.js';
 import { type GenerationResult, startParameters } from '../../runtime/finalize.js';
 import { hiresNotes } from '../../runtime/hires-notes.js';
 import { findSampler } from '../../sampling/samplers.js';
@@ -74,7 +75,7 @@ export function infoOf(input: ResponseInput, infotexts: readonly string[], hasGr
     styles: body.styles ?? [],
     job_timestamp: jobTimestamp(job.created),
     clip_skip: plan.clipSkip,
-    is_using_inpainting_conditioning: false,
+    is_using_inpainting_conditioning: furtherKind(result.prepared.context.model.description) === 'inpaint',
     version: null,
   };
 }
