@@ -2,13 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { FleetStatus } from '../../src/fleet/status.js';
 import { CliSandbox } from '../support/cli.js';
 import { type Child, SMALL, startChild, startWorker } from '../support/fleet.js';
 import { ROOT } from '../support/project.js';
 import { describeWithRedis, TestRedis } from '../support/redis.js';
 import { tinyModelPath } from '../support/tiny-model.js';
+
+// Leases run out and processes start; a busy machine takes its time for both.
+vi.setConfig({ testTimeout: 150_000 });
 
 /** A CA and a certificate for localhost, of today: a committed one would end some day. */
 function makeCertificates(sandbox: CliSandbox) {
