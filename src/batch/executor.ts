@@ -64,13 +64,13 @@ export class LocalExecutor implements BatchExecutor {
   }
 
   async plan(item: BatchItem, signal: AbortSignal): Promise<ItemPlan> {
-    const prepared = await this.#runner.prepare(item.kind.toInput(item.request), this.#settings(item, signal));
+    const prepared = await this.#runner.prepare(await this.#input(item), this.#settings(item, signal));
     prepared.context.model.release?.();
     return asPlan(prepared);
   }
 
   async make(item: BatchItem, { sink, onPlan, signal, onEvent }: MakeHooks): Promise<MadeItem> {
-    const { images, times, prepared } = await this.#runner.run(item.kind.toInput(item.request), {
+    const { images, times, prepared } = await this.#runner.run(await this.#input(item), {
       ...this.#settings(item, signal),
       sink,
       onEvent: (event) => {
@@ -79,6 +79,10 @@ export class LocalExecutor implements BatchExecutor {
       },
     });
     return { plan: asPlan(prepared), images: images.map(({ pixels: _, ...image }) => image), times };
+  }
+
+  async #input({ kind, request }: BatchItem): Promise<unknown> {
+    return kind.toInput(request, this.#commandOptions.cwd);
   }
 
   #settings(item: BatchItem, signal: AbortSignal): RunSettings {

@@ -6,25 +6,10 @@ import { UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 import { showValue } from '../request/show-value.js';
 import { parseTextToImage, samplingSteps, textToImageSchema } from '../request/txt2img.js';
+import { imageToImage } from './image-to-image.js';
+import type { RequestKind, Workload } from './request-kind.js';
 
-/** What a request asks of the machine's time, as far as it is known without its model. */
-export interface Workload {
-  readonly steps: number;
-  /** Pixels of all pictures together. */
-  readonly pixels: number;
-}
-
-/** A kind of request that a line may be. A new kind is one more row of KINDS. */
-export interface RequestKind {
-  readonly name: string;
-  readonly schema: z.ZodObject;
-  /** Fields that only it has: a line with one of them is of this kind. */
-  readonly marks: readonly string[];
-  /** @throws UsageError for what is wrong in itself */
-  readonly check: (fields: unknown, naming: FieldNaming) => Workload;
-  /** What the runner takes. */
-  readonly toInput: (fields: Readonly<Record<string, unknown>>) => unknown;
-}
+export type { RequestKind, Workload } from './request-kind.js';
 
 const textToImage: RequestKind = {
   name: 'txt2img',
@@ -39,7 +24,7 @@ const textToImage: RequestKind = {
 };
 
 /** The first is what a line is unless it says or shows otherwise. */
-export const KINDS: readonly [RequestKind, ...RequestKind[]] = [textToImage];
+export const KINDS: readonly [RequestKind, ...RequestKind[]] = [textToImage, imageToImage];
 
 /** Which model: fields of a line that are not of the request but of what it runs on. */
 export const MODEL_FIELDS = ['model', 'vae'] as const;

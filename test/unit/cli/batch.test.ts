@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeRgb } from '../../../src/image/codec.js';
+import { decodeRgb, encodePng } from '../../../src/image/codec.js';
 import { CliSandbox } from '../../support/cli.js';
 import { createFakeEngine, type FakeEngine } from '../../support/fake-native.js';
 
@@ -136,6 +136,41 @@ describe('batch', () => {
       code: 2,
       err: 'error: --output of a batch is a folder; x.png is none',
     });
+  });
+});
+
+describe('pictures from pictures in a batch', () => {
+  it('begin with the files that lines name, each alone', async () => {
+    const picture = (shade: number) => encodePng(new Uint8Array(3 * 16 * 16).fill(shade), 16, 16);
+    engine = createFakeEngine({
+      description: { vae: { channels: 32, channelMultipliers: [1, 2], hasEncoder: true } },
+    });
+    await writeFile(box.path('dark.png'), await picture(20));
+    await writeFile(box.path('light.png'), await picture(220));
+    const line = { image: ['dark.png', 'light.png'], prompt: 'a fox', seed: 4, denoising_strength: '0.5,1' };
+    const { code, out, err } = await batch(JSON.stringify(line), { flags: ['--json'] });
+    expect({ code, err: err.includes('error') }).toEqual({ code: 0, err: false });
+    expect(documents(out).map(({ request }) => [request.image, request.denoisingStrength])).toEqual([
+      ['dark.png', 0.5],
+      ['dark.png', 1],
+      ['light.png', 0.5],
+      ['light.png', 1],
+    ]);
+    expect(documents(out)[0].files[0].parameters).toContain('Denoising strength: 0.5');
+    expect((await batch(JSON.stringify(line), { flags: ['--resume'] })).err).toContain('4 there already');
+    // Another picture under the same name is another plan.
+    await writeFile(box.path('dark.png'), await picture(60));
+    expect((await batch(JSON.stringify(line), { flags: ['--resume'] })).err).toContain('2 made, 2 there already');
+  });
+
+  it('say which file is none, and what a line lacks', async () => {
+    await writeFile(box.path('text.png'), 'words');
+    const lines = ['{"image": "gone.png", "prompt": "a"}', '{"image": "text.png", "prompt": "a"}'];
+    const { code, err } = await batch([...lines, '{"kind": "img2img", "prompt": "a"}'].join('\n'));
+    expect(code).toBe(1);
+    expect(err).toMatch(/lines\.jsonl:1: .*gone\.png/);
+    expect(err).toMatch(/lines\.jsonl:2: text\.png is no image/);
+    expect(err).toMatch(/lines\.jsonl:3: .*image/);
   });
 });
 
