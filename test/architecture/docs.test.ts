@@ -49,10 +49,10 @@ describe('documents', () => {
   });
 
   it('open with the two commands of a fresh clone', () => {
-    const [picture, tests] = [...read('README.md').matchAll(/^```sh\n(.*)\n```$/gm)].map(([, line]) => line);
-    expect(picture).toMatch(/^npm ci && node scripts\/make-tiny-model\.mjs .* && npx sdgen txt2img .*$/);
+    const [picture, sheet, tests] = [...read('README.md').matchAll(/^```sh\n(.*)\n```$/gm)].map(([, line]) => line);
+    expect(picture).toMatch(/^npm ci && npx sdgen txt2img --prompt "[^"]*" --output \S+$/);
+    expect(sheet).toMatch(/^npx sdgen batch models\/pocket\/pictures\.yaml /);
     expect(tests).toBe('npm ci && npm test');
-    expect(read('README.md')).toMatch(/noise/);
   });
 
   it('list every npm script that a person calls', () => {
