@@ -65,8 +65,8 @@ export class ItemSink implements PictureSink {
   }
 
   async check({ seeds, format }: SinkRun): Promise<void> {
-    const { folder, names, onStart } = this.#parts;
-    await requireWritable(folder);
+    const { folder, names, mark, onStart } = this.#parts;
+    await requireWritable(folder, mark);
     const extension = extensionOf(format);
     const fits = names.length === seeds.length && names.every((name) => name.endsWith(extension));
     this.#names = fits ? [...names] : seeds.map((seed) => this.#freshName(seed, extension));

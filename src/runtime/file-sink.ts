@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, open, rm, stat } from 'node:fs/promises';
 import { dirname, extname, join, parse, resolve } from 'node:path';
-import { ioError, makeFolder, writeFileAtomic } from '../image/atomic-write.js';
+import { ioError, makeFolder, temporaryPrefix, writeFileAtomic } from '../image/atomic-write.js';
 import { gridName, nextNumber, numbered, pictureName } from '../image/filename.js';
 import { extensionOf, formatOfExtension } from '../image/formats.js';
 import { FailureError, UsageError } from '../request/errors.js';
@@ -33,14 +33,17 @@ async function nearestFolder(path: string): Promise<string> {
   }
 }
 
-/** Tries to write where the pictures shall go, so that an hour's work does not end at a closed door. */
-export async function requireWritable(folder: string): Promise<void> {
+/**
+ * Tries to write where the pictures shall go, so that an hour's work does not end at a closed door.
+ * @param mark as of writeFileAtomic: a killed process leaves what it tried with
+ */
+export async function requireWritable(folder: string, mark?: string): Promise<void> {
   const nearest = await nearestFolder(folder);
   const info = await stat(nearest).catch((error: unknown) => {
     throw ioError(error, 'write into', nearest);
   });
   if (!info.isDirectory()) throw new FailureError('E_IO', `cannot write into ${folder}: ${nearest} is not a folder`);
-  const probe = join(nearest, `.sdgen-${randomBytes(6).toString('hex')}.tmp`);
+  const probe = join(nearest, `${temporaryPrefix(mark)}${randomBytes(6).toString('hex')}.tmp`);
   try {
     await (await open(probe, 'wx')).close();
     await rm(probe);
