@@ -64,7 +64,8 @@ describeWithRedis('a fleet whose parts are killed', () => {
   const submitter = (output: string, ...more: string[]): Child =>
     begin(['batch', 'lines.jsonl', ...SMALL, '-o', output, '-q', '--resume', ...more]);
 
-  it(`${KILLS} times at random moments ends with exactly the ${PLANS} right pictures`, { // Seen to fail once in eight runs on a quiet machine, for a cause not found yet.
+  it(`${KILLS} times at random moments ends with exactly the ${PLANS} right pictures`, {
+    // Seen to fail once in eight runs on a quiet machine, for a cause not found yet.
     timeout: 120_000 + KILLS * 15_000,
     retry: 2,
   }, async () => {
