@@ -68,7 +68,7 @@ export class Sheets {
       const known = journal.state.sheets.get(index);
       const sha256 = hashOf(file);
       if (known?.sha256 === sha256 && (await isIntact(folder, known))) continue;
-      const name = await writeUnderFreeName(folder, index + 1, file);
+      const name = await writeUnderFreeName(folder, index + 1, file, journal.state.id);
       await journal.append({ type: 'sheet', number: index, file: { name, sha256 }, at: at() });
       written.push(name);
     }
@@ -83,15 +83,17 @@ async function draw(folder: string, { title, cells, columnLabels, rowLabels }: S
   for (const row of rowLabels.keys()) {
     rows.push(await Promise.all(columnLabels.map((_, column) => read(cells[row]?.[column]))));
   }
-  return makeContactSheet({ title, columnLabels, rowLabels: rowLabels.map((label) => label ?? ''), cells: rows });
+  // A value whose every picture failed before it had a label leaves a gap.
+  const filled = (labels: readonly string[]): string[] => Array.from(labels, (label) => label ?? '');
+  return makeContactSheet({ title, columnLabels: filled(columnLabels), rowLabels: filled(rowLabels), cells: rows });
 }
 
-/** The first number from `number` on whose name nobody has. */
-async function writeUnderFreeName(folder: string, number: number, file: Uint8Array): Promise<string> {
+/** Under the first number from `number` on whose name nobody has. */
+async function writeUnderFreeName(folder: string, number: number, file: Uint8Array, mark?: string): Promise<string> {
   for (let next = number; ; next += 1) {
     const name = `sheet-${String(next).padStart(4, '0')}.png`;
     try {
-      await writeFileAtomic(join(folder, name), file, { force: false });
+      await writeFileAtomic(join(folder, name), file, { force: false, mark });
       return name;
     } catch (error) {
       if (!(error instanceof FailureError) || error.code !== 'E_EXISTS') throw error;

@@ -192,6 +192,15 @@ describe('axes of a batch', () => {
     expect((await batch(line, { flags: [...flags, '--resume'] })).out).toBe('out/sheet-0001.png\n');
   });
 
+  it('leave a row empty where the one takes away what the other looks for', async () => {
+    const flags = ['--x', 'Prompt S/R=red,blue', '--y', 'Prompt S/R=red fox,cat,red dog'];
+    const { code, out, err } = await batch(line, { flags });
+    expect(code).toBe(1);
+    expect(err).toContain('Prompt S/R: red is in neither prompt');
+    expect(err).not.toContain('internal error');
+    expect(out.trim().split('\n').at(-1)).toBe('out/sheet-0001.png');
+  });
+
   it('give a sheet for each value of z and each picture of count, or none', async () => {
     const three = '{"prompt": "a red fox", "seed": 5, "count": 2}';
     const flags = ['--x', 'steps=1-3', '--z', 'cfgScale=5,7'];
