@@ -12,7 +12,7 @@ const BIN = fileURLToPath(new URL('../../bin/sdgen.mjs', import.meta.url));
 /** `npm run test:kill` takes 50; each costs a start of the program. */
 const KILLS = Number(process.env.SDGEN_KILLS ?? 8);
 /** More than are made between the kills, so that each hits a batch at work. */
-const PICTURES = 8 + 8 * KILLS;
+const PICTURES = 8 + 10 * KILLS;
 
 let folder: string;
 beforeEach(async () => {
@@ -67,9 +67,9 @@ async function runAndKill(
     over = true;
   });
   const before = await sizeOf(journal);
-  if (random.next().value < 0.25) await Promise.race([sleep(random.next().value * 400), running.ended]);
+  if (random.next().value < 0.25) await Promise.race([sleep(random.next().value * 800), running.ended]);
   else while (!over && (await sizeOf(journal)) === before) await sleep(2);
-  await Promise.race([sleep(random.next().value * 80), running.ended]);
+  await Promise.race([sleep(random.next().value * 250), running.ended]);
   running.kill();
   const { code } = await running.ended;
   return code === null;
