@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,12 +17,22 @@ export const describeWithRedis = isThere
   ? describe
   : (name: string, tests: () => void) => describe.skip(`${name} (skipped: redis-server is not installed)`, tests);
 
+/**
+ * Below the ports that systems give to whoever asks for any: while a killed Redis is away, nobody's connection or server
+ * (not even a client that tries to reach it) can be given its port by chance.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 function answers(port: number): Promise<boolean> {
@@ -82,8 +93,11 @@ export class TestRedis {
       ...(password === undefined ? [] : ['--requirepass', password]),
       ...more,
     ];
-    this.#process = spawn('redis-server', arguments_, { stdio: 'ignore' });
+    const child = spawn('redis-server', arguments_, { stdio: 'ignore' });
+    this.#process = child;
     for (let i = 0; i < 500; i += 1) {
+      // Another's answer on the same port would not be this one's.
+      if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode} on port ${this.port}`);
       if (await answers(this.port)) return;
       await sleep(20);
     }
