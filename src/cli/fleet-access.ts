@@ -4,13 +4,13 @@ import { connectQueue, shownUrl } from '../fleet/connection.js';
 import { openStore } from '../fleet/stores/open-store.js';
 import { QueueStore } from '../fleet/stores/queue-store.js';
 import type { BlobStore } from '../fleet/stores/store.js';
+import { readBoundedFile } from '../image/read-file.js';
 import { parseWith } from '../request/describe.js';
 import { UsageError } from '../request/errors.js';
 import { type QueueOptions, queueSchema } from '../request/fleet.js';
 import { warn } from './failure.js';
 import { type Flags, pick } from './flags.js';
 import type { Io } from './io.js';
-import { readBoundedFile } from './read-file.js';
 
 const MAX_CA_BYTES = 1 << 20;
 

@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
-import { readPicture } from '../image/read-picture.js';
-import type { Pixels } from '../image/resize.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import { planPicture } from '../pipeline/start-pictures.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import type { PixelInput } from '../request/img2img.js';
+import { decodeInput } from '../runtime/run-inputs.js';
 import { warn } from './failure.js';
 import type { Flags } from './flags.js';
 import type { Io } from './io.js';
@@ -14,15 +13,11 @@ import { printable, readImage } from './run-info.js';
  * Decodes an image file's bytes; what of the file is left out is told on stderr.
  * @throws FailureError that names the file
  */
-export async function decodeFile(bytes: Uint8Array, file: string, io: Io): Promise<Pixels> {
-  try {
-    const { pixels, notes } = await readPicture(bytes);
-    for (const note of notes) warn(io, printable(`${file} ${note}`));
-    return pixels;
-  } catch (error) {
-    if (!(error instanceof FailureError)) throw error;
-    throw new FailureError(error.code, printable(`${file} ${error.message}`), { cause: error });
-  }
+export async function decodeFile(bytes: Uint8Array, file: string, io: Io): Promise<PixelInput> {
+  const notes: string[] = [];
+  const input = await decodeInput(bytes, printable(file), notes);
+  for (const note of notes) warn(io, printable(note));
+  return input;
 }
 
 /** The files of --input. */
@@ -50,8 +45,7 @@ export async function inputsOfPlan({ start }: GenerationPlan, flags: Flags, io: 
 }
 
 async function readInput(file: string, io: Io): Promise<PixelInput> {
-  const { data, width, height, channels } = await decodeFile(await readImage(resolve(io.cwd, file)), file, io);
-  return { data, width, height, channels: channels === 4 ? 4 : 3 };
+  return decodeFile(await readImage(resolve(io.cwd, file)), file, io);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { readBoundedFile } from '../image/read-file.js';
 import type { GenerationPlan } from '../pipeline/plan.js';
 import { parsePlan } from '../pipeline/plan.js';
 import { FailureError, UsageError } from '../request/errors.js';
@@ -6,7 +7,6 @@ import type { RunEvent } from '../runtime/processing-runner.js';
 import { warn } from './failure.js';
 import type { Flags } from './flags.js';
 import type { Io } from './io.js';
-import { readBoundedFile } from './read-file.js';
 import { printable } from './run-info.js';
 
 /** The longest prompt's plan takes a few MB. */

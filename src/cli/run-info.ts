@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { type ImageInfo, readImageInfo, thumbnail } from '../image/codec.js';
+import { readBoundedFile } from '../image/read-file.js';
 import { FailureError } from '../request/errors.js';
 import { pictureParameters } from '../runtime/picture-parameters.js';
 import { EXIT } from './failure.js';
 import type { Flags } from './flags.js';
 import { type Io, writeAll } from './io.js';
-import { readBoundedFile } from './read-file.js';
 import { openScreen } from './show.js';
 
 /** A larger file is no picture of ours. */

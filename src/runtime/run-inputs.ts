@@ -4,8 +4,12 @@ import { planPicture, type RunInputs } from '../pipeline/start-pictures.js';
 import { FailureError } from '../request/errors.js';
 import type { PictureInput, PixelInput } from '../request/img2img.js';
 
-/** @throws FailureError E_IMAGE_FORMAT that names the field */
-async function decode(input: PictureInput, name: string, notes: string[]): Promise<PixelInput> {
+/**
+ * Decodes an image file's bytes; pixels stay as they are.
+ * @param name what errors and `notes` (what of the file is left out) call it
+ * @throws FailureError E_IMAGE_FORMAT
+ */
+export async function decodeInput(input: PictureInput, name: string, notes: string[]): Promise<PixelInput> {
   if (!(input instanceof Uint8Array)) return input;
   try {
     const read = await readPicture(input);
@@ -25,8 +29,8 @@ async function decode(input: PictureInput, name: string, notes: string[]): Promi
 export async function readInputs(images: readonly PictureInput[], mask: PictureInput | undefined): Promise<RunInputs> {
   const notes: string[] = [];
   const pictures: PixelInput[] = [];
-  for (const [i, image] of images.entries()) pictures.push(await decode(image, `initImages[${i}]`, notes));
-  return { pictures, mask: mask && (await decode(mask, 'mask', notes)), notes };
+  for (const [i, image] of images.entries()) pictures.push(await decodeInput(image, `initImages[${i}]`, notes));
+  return { pictures, mask: mask && (await decodeInput(mask, 'mask', notes)), notes };
 }
 
 /**

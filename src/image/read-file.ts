@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
-import { ioError } from '../image/atomic-write.js';
 import { FailureError } from '../request/errors.js';
+import { ioError } from './atomic-write.js';
 
 /**
  * A file of at most `most` bytes.
  * @param what it should be, e.g. "a picture"
- * @throws FailureError E_IO, or E_IMAGE_FORMAT for one that is larger
+ * @throws FailureError E_IO, also for one that is larger
  */
 export async function readBoundedFile(path: string, most: number, what: string): Promise<Buffer> {
   const info = await stat(path).catch((error: unknown) => {
