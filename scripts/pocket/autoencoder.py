@@ -66,10 +66,13 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
         model.load_state_dict(state["model"])
         if state["decoder_only"] == args.decoder_only:
             optimiser.load_state_dict(state["optimiser"])
-    for_components = render([draw(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)], sprites, size.picture)
-    if state is None and args.linear:
-        start_linear(model, size, for_components)
-    encode = linear_latents(for_components, size.latent)
+    encode = None
+    if args.linear:
+        scenes = render([draw(np.random.default_rng([6, i]), sprites, size.picture) for i in range(200)], sprites, size.picture)
+        if state is None:
+            start_linear(model, size, scenes)
+        if args.decoder_only:
+            encode = linear_latents(scenes, size.latent)
     samples = state["samples"] if state else 0
     rng = np.random.default_rng([1000, run.step, workers.rank])
     torch.manual_seed(int(rng.integers(1 << 30)))
@@ -82,7 +85,7 @@ def train(args: argparse.Namespace, workers: Workers) -> None:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, 100, workers.share(run.spent / 60 / args.minutes), args.lr)
         with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-            loss = decoder_loss(model, x, encode(x)) if args.linear and args.decoder_only else loss_of(model, x, args.linear)
+            loss = loss_of(model, x, args.linear) if encode is None else decoder_loss(model, x, encode(x))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         workers.average_gradients(learning)

@@ -27,8 +27,8 @@ def principal_components(pictures: torch.Tensor, count: int) -> tuple[torch.Tens
 
 def linear_latents(pictures: torch.Tensor, count: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """What `start_linear` makes an encoder compute, as one product."""
-    components, offset = principal_components(pictures, count)
-    return lambda x: F.conv2d(x, components.to(x.device), offset.to(x.device), stride=8)
+    components, offset = (values.to(pictures.device) for values in principal_components(pictures, count))
+    return lambda x: F.conv2d(x, components, offset, stride=8)
 
 
 def silence(encoder: Coder) -> None:

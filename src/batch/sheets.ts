@@ -14,6 +14,8 @@ type Place = Origin['axes'][number];
 
 /** The pictures of one line over its x and y, with everything else alike. */
 interface Sheet {
+  /** Place in its line of the first picture: items end in any order, sheets are numbered in that of the file. */
+  order: readonly [line: number, index: number];
   readonly title: string;
   /** By row and column: the picture's file. */
   readonly cells: (string | undefined)[][];
@@ -36,15 +38,17 @@ export class Sheets {
   readonly #sheets = new Map<string, Sheet>();
 
   /** @param file the item's first picture; undefined where it failed */
-  add({ origin, line }: BatchItem, file: string | undefined): void {
+  add({ origin, line, index }: BatchItem, file: string | undefined): void {
     const on = (name: string): Place | undefined => origin.axes.find(({ axis }) => axis === name);
     const [x, y] = [on('x'), on('y')];
     if (x === undefined && y === undefined) return;
     const others = origin.axes.filter((place) => place !== x && place !== y);
     const key = keyOf(origin, others);
-    const fresh = { title: titleOf(origin, others, line.repeats), cells: [], columnLabels: [], rowLabels: [] };
-    const sheet = this.#sheets.get(key) ?? fresh;
+    const order = [origin.line, index] as const;
+    const title = titleOf(origin, others, line.repeats);
+    const sheet = this.#sheets.get(key) ?? { order, title, cells: [], columnLabels: [], rowLabels: [] };
     this.#sheets.set(key, sheet);
+    if (index < sheet.order[1]) sheet.order = order;
     const [column, row] = [x?.index ?? 0, y?.index ?? 0];
     sheet.columnLabels[column] = x?.label ?? '';
     sheet.rowLabels[row] = y?.label ?? '';
@@ -61,7 +65,8 @@ export class Sheets {
    */
   async write(folder: string, journal: Journal, at: () => string): Promise<string[]> {
     const written: string[] = [];
-    for (const [index, sheet] of [...this.#sheets.values()].entries()) {
+    const sheets = [...this.#sheets.values()].sort((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1]);
+    for (const [index, sheet] of sheets.entries()) {
       if (!sheet.cells.flat().some((file) => file !== undefined)) continue;
       const { data, width, height } = await draw(folder, sheet);
       const file = await encodePng(data, width, height);
