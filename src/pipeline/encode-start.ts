@@ -2,6 +2,7 @@ import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent, SampleRequest, StartInput } from '../native/types.js';
 import { encodeFurther } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
+import { scaledLatent } from './scaled-latent.js';
 import type { StartPictures } from './start-pictures.js';
 
 const FILLS = { fill: 'keep', original: 'keep', noise: 'noise', nothing: 'nothing' } as const;
@@ -63,8 +64,7 @@ async function encodeStart(
   const { signal } = state;
   const images = pictures.encoded.map(({ data, width, height }) => ({ data, width, height }));
   const { moments } = await model.engine.encode({ images }, { signal });
-  const scale = Math.fround(plan.model.scaleFactor);
-  const encoded = { ...moments.mean, data: moments.mean.data.map((value) => value * scale) };
+  const encoded = scaledLatent(moments.mean, plan);
   const fits = encoded.width === width && encoded.height === height;
   const latent = fits
     ? encoded

@@ -6,6 +6,7 @@ import { isLatentUpscaler, LATENT_UPSCALERS, type PixelUpscaler } from '../reque
 import { middleOf } from './hires-size.js';
 import type { GenerationPlan } from './plan.js';
 import type { PlanHires } from './plan-hires.js';
+import { scaledLatent } from './scaled-latent.js';
 
 /** The middle of latents, each plane by itself. */
 function middle(latent: Latent, width: number, height: number): Latent {
@@ -39,8 +40,7 @@ async function throughPixels(
     return crop(picture, { x: 0, y: 0, width: cells(resized.width), height: cells(resized.height) });
   });
   const { moments } = await model.engine.encode({ images: enlarged }, { signal });
-  const scale = Math.fround(plan.model.scaleFactor);
-  return { ...moments.mean, data: moments.mean.data.map((value) => value * scale) };
+  return scaledLatent(moments.mean, plan);
 }
 
 /** A first pass's latents at the size of the second, as its upscaler makes them. */

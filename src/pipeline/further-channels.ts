@@ -2,6 +2,7 @@ import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Pixels } from '../image/resize.js';
 import type { Latent, ModelDescription } from '../native/types.js';
 import type { GenerationPlan } from './plan.js';
+import { scaledLatent } from './scaled-latent.js';
 import type { StartPictures } from './start-pictures.js';
 
 /** What a UNet has after the latent's channels: nothing; a mask and the masked picture's latent; the latent of a picture to edit. */
@@ -73,20 +74,16 @@ export async function encodeFurther(
   };
   if (kind === 'edit')
     return encode((pictures?.encoded ?? []).map(({ data, width, height }) => ({ data, width, height })));
-  const scale = Math.fround(plan.model.scaleFactor);
   const cells = { width: plan.latentWidth, height: plan.latentHeight };
   if (pictures === undefined) {
     const grey = { data: new Float32Array(3 * plan.width * plan.height), width: plan.width, height: plan.height };
     const latent = await encode([grey]);
     const everywhere = new Float32Array(cells.width * cells.height).fill(1);
-    return joined([everywhere], { ...latent, data: latent.data.map((value) => value * scale) });
+    return joined([everywhere], scaledLatent(latent, plan));
   }
   const [{ width, height } = plan] = pictures.encoded;
   const mask = pixelMask(pictures.mask, width * height, plan.start?.mask?.round ?? true);
   const weight = plan.start?.maskWeight ?? 1;
   const latent = await encode(pictures.encoded.map((picture) => maskedPicture(picture, mask, weight)));
-  return joined([cellMask(mask, { width, height }, cells)], {
-    ...latent,
-    data: latent.data.map((value) => value * scale),
-  });
+  return joined([cellMask(mask, { width, height }, cells)], scaledLatent(latent, plan));
 }

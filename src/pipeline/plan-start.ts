@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { IMAGE_LIMITS, INPAINT_AREAS, LIMITS, MASKED_CONTENTS, RESIZE_MODES } from '../request/limits.js';
+import { float32 } from './plan-sampling.js';
 
-const float32 = z.number().refine((value) => Object.is(Math.fround(value), value), { error: 'not a float32 value' });
 const pixels = z.number().int().min(1).max(65_535);
 const size = z.strictObject({ width: pixels, height: pixels });
 const range = ({ min, max }: { readonly min: number; readonly max: number }) => z.number().min(min).max(max);
