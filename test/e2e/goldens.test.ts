@@ -1,14 +1,16 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OptionStore } from '../../src/context/options.js';
+import type { ImageToImageInput, PixelInput } from '../../src/request/img2img.js';
 import type { TextToImageInput } from '../../src/request/txt2img.js';
 import { CachedModelProvider } from '../../src/runtime/model-provider.js';
 import { ProcessingRunner } from '../../src/runtime/processing-runner.js';
 import { SCHEDULERS } from '../../src/sampling/schedules.js';
-import { tinyModelPath } from '../support/tiny-model.js';
+import { draw, scene } from '../support/pictures.js';
+import { type TinyArch, tinyModelPath } from '../support/tiny-model.js';
 
 /**
- * SHA-256 of final latents and pixels of micro1 on the reference path. A change of these bits is a change of what
+ * SHA-256 of final latents and pixels of the tiny models on the reference path. A change of these bits is a change of what
  * every user's seeds mean: `SDGEN_UPDATE_GOLDENS=1 npx vitest run test/e2e/goldens.test.ts` writes them anew, and the
  * commit says why. Not where CI is set.
  */
@@ -23,7 +25,10 @@ interface Golden {
 const BASE = { prompt: 'a red fox in the snow', width: 64, height: 64, steps: 3, seed: 7 };
 const LONG = `${'a castle on a hill, '.repeat(14)}with a (red:1.3) flag, [people], BREAK at night`;
 
-const CASES: Record<string, TextToImageInput> = {
+/** A run, of micro1 unless `arch` says another model. */
+type Case = (TextToImageInput | ImageToImageInput) & { readonly arch?: TinyArch; readonly options?: object };
+
+const CASES: Record<string, Case> = {
   'noise gpu': { ...BASE, sampler: 'Euler a', rng: 'gpu' },
   'noise cpu': { ...BASE, sampler: 'Euler a', rng: 'cpu' },
   'large seed': { ...BASE, seed: Number.MAX_SAFE_INTEGER },
@@ -71,6 +76,77 @@ Object.assign(CASES, {
   },
   'second pass through pixels': { ...HIRES, hiresUpscaler: 'Lanczos', hiresResizeX: 80, hiresResizeY: 80 },
 } satisfies Record<string, TextToImageInput>);
+const ask = (width: number, height: number, [left, top, right, bottom]: readonly [number, number, number, number]) =>
+  draw(width, height, (x, y) => (x >= left && x < right && y >= top && y < bottom ? 255 : 0)) as PixelInput;
+const IMAGE = { prompt: 'a red fox in the snow', steps: 4, seed: 7, initImages: [scene(64, 64) as PixelInput] };
+const MASKED = { ...IMAGE, mask: ask(64, 64, [12, 20, 44, 52]), maskBlur: 2 };
+const CLEAR = draw(64, 64, (x, y, c) => (c === 3 ? Math.min(255, x * 8) : (x + y * 3 + c * 50) % 256), 4) as PixelInput;
+/** Runs that begin with a picture. */
+const IMAGE_CASES: Record<string, Case> = {
+  'picture by Euler': { ...IMAGE, sampler: 'Euler' },
+  'picture by Euler a, noise cpu': { ...IMAGE, sampler: 'Euler a', rng: 'cpu', denoisingStrength: 0.5 },
+  'picture by DPM++ SDE': { ...IMAGE, sampler: 'DPM++ SDE' },
+  'picture by DDIM': { ...IMAGE, sampler: 'DDIM', steps: 6 },
+  'picture, exact steps': { ...IMAGE, sampler: 'Heun', denoisingStrength: 0.4, options: { img2imgFixSteps: true } },
+  'picture with more noise': { ...IMAGE, initialNoiseMultiplier: 1.1, options: { img2imgExtraNoise: 0.1 } },
+  'picture, transparent': { ...IMAGE, initImages: [CLEAR], options: { img2imgBackgroundColor: '#204060' } },
+  'picture, cropped': {
+    ...IMAGE,
+    initImages: [scene(90, 50) as PixelInput],
+    width: 64,
+    height: 64,
+    resizeMode: 'crop',
+  },
+  'picture, filled': { ...IMAGE, initImages: [scene(90, 50) as PixelInput], width: 64, height: 64, resizeMode: 'fill' },
+  'picture, latent': {
+    ...IMAGE,
+    initImages: [scene(90, 50) as PixelInput],
+    width: 64,
+    height: 64,
+    resizeMode: 'latent',
+  },
+  'picture, its colours': { ...IMAGE, options: { img2imgColorCorrection: true } },
+  'pictures in a batch': {
+    ...IMAGE,
+    initImages: [scene(64, 64), scene(60, 70)] as PixelInput[],
+    width: 64,
+    height: 64,
+    batchSize: 2,
+  },
+  'mask, fill': { ...MASKED, maskedContent: 'fill' },
+  'mask, original': { ...MASKED, maskedContent: 'original' },
+  'mask, noise': { ...MASKED, maskedContent: 'noise', sampler: 'Euler a' },
+  'mask, nothing': { ...MASKED, maskedContent: 'nothing', denoisingStrength: 1 },
+  'mask, inverted and soft': { ...MASKED, invertMask: true, maskRound: false, maskBlurX: 5, maskBlurY: 1 },
+  'mask of another size': { ...MASKED, mask: ask(48, 96, [8, 8, 40, 60]) },
+  'mask, by DDIM': { ...MASKED, sampler: 'DDIM' },
+  'only masked': {
+    ...MASKED,
+    initImages: [scene(160, 120) as PixelInput],
+    mask: ask(160, 120, [70, 40, 110, 70]),
+    width: 64,
+    height: 64,
+    inpaintArea: 'masked',
+    inpaintPadding: 12,
+  },
+  'only masked, fill': {
+    ...MASKED,
+    initImages: [scene(160, 120) as PixelInput],
+    mask: ask(160, 120, [0, 90, 30, 120]),
+    width: 64,
+    height: 48,
+    inpaintArea: 'masked',
+    inpaintPadding: 8,
+    maskedContent: 'fill',
+    options: { img2imgColorCorrection: true },
+  },
+  'inpainting model': { ...MASKED, arch: 'micro1-inpaint', options: { inpaintingMaskWeight: 0.75 } },
+  'inpainting model, from text': { ...BASE, arch: 'micro1-inpaint' },
+  'editing model': { ...IMAGE, arch: 'micro1-edit', imageCfgScale: 1.8 },
+};
+Object.assign(CASES, IMAGE_CASES, {
+  'second pass through pixels, nearest': { ...HIRES, hiresUpscaler: 'Nearest', batchSize: 2, sampler: 'Euler a' },
+} satisfies Record<string, Case>);
 for (const scheduler of SCHEDULERS.map(({ name }) => name).slice(4)) {
   CASES[`Euler, ${scheduler}`] = { ...BASE, sampler: 'Euler', scheduler };
 }
@@ -84,15 +160,15 @@ const goldens: Record<string, Golden> = existsSync(FILE) ? JSON.parse(readFileSy
 const fresh: Record<string, Golden> = {};
 const provider = new CachedModelProvider();
 const runner = new ProcessingRunner({ provider, options: new OptionStore() });
-let model: string;
+const models = new Map<TinyArch, string>();
 
-function settings(device: string, threads: number) {
-  const facts = { model, modelsDirs: [], cwd: '/', overrides: {} };
-  return { commandOptions: { ...facts, device, precision: 'fp32', threads } };
+function settings(device: string, threads: number, arch: TinyArch = 'micro1', overrideOptions: object = {}) {
+  const facts = { model: models.get(arch), modelsDirs: [], cwd: '/', overrides: {} };
+  return { commandOptions: { ...facts, device, precision: 'fp32', threads }, overrideOptions };
 }
 
-async function generate(input: TextToImageInput, threads = 2, device = 'reference'): Promise<Golden> {
-  const { images } = await runner.run(input, settings(device, threads));
+async function generate({ arch, options, ...input }: Case, threads = 2, device = 'reference'): Promise<Golden> {
+  const { images } = await runner.run(input, settings(device, threads, arch, options));
   return {
     latents: images.map(({ latentSha256 }) => latentSha256),
     pixels: images.map(({ pixelSha256 }) => pixelSha256),
@@ -100,7 +176,7 @@ async function generate(input: TextToImageInput, threads = 2, device = 'referenc
 }
 
 beforeAll(async () => {
-  model = await tinyModelPath('micro1');
+  for (const arch of ['micro1', 'micro1-inpaint', 'micro1-edit'] as const) models.set(arch, await tinyModelPath(arch));
 });
 
 afterAll(async () => {
@@ -136,6 +212,12 @@ describe('goldens', () => {
     );
     // "automatic" equals the sampler's own schedule, the batch starts with the seed of a single one, and so on.
     expect(new Set(latents).size).toBeGreaterThanOrEqual(20);
+  });
+
+  it('all differ where they begin with a picture', () => {
+    const stored = UPDATE ? { ...goldens, ...fresh } : goldens;
+    const pixels = Object.keys(IMAGE_CASES).map((name) => stored[name]?.pixels[0]);
+    expect(new Set(pixels).size).toBe(pixels.length);
   });
 });
 
@@ -212,6 +294,13 @@ describe('the same bytes', () => {
       'Heun, karras',
     ]) {
       expect(await generate(CASES[name] ?? BASE, threads, 'cpu'), name).toEqual(goldens[name]);
+    }
+  });
+
+  it('on the cpu device, of what begins with a picture', async () => {
+    const throughPixels = Object.keys(CASES).filter((name) => name.startsWith('second pass through pixels'));
+    for (const name of [...Object.keys(IMAGE_CASES), ...throughPixels]) {
+      expect(await generate(CASES[name] ?? BASE, 2, 'cpu'), name).toEqual(goldens[name]);
     }
   });
 
