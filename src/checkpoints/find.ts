@@ -1,8 +1,10 @@
+import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
 import { FailureError, UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 import { embeddedModel, isEmbeddedName } from './embedded.js';
+import { isPickleName, isVaeName } from './vae-names.js';
 
 /** File types that are checkpoints; only the first can be read. */
 const READABLE = '.safetensors';
@@ -25,6 +27,8 @@ export interface CheckpointFile {
   readonly name: string;
   readonly path: string;
   readonly isFolder: boolean;
+  /** Whether its name says that it is only a VAE, which --vae takes and --model does not. */
+  readonly isVae: boolean;
   /** Of a folder: all files in it and in its parts. */
   readonly bytes: number;
   readonly modified: Date;
@@ -50,6 +54,11 @@ export function reasonOf(error: unknown): string {
   }
 }
 
+function fileAt(path: string, info: Pick<Stats, 'size' | 'mtime'>): CheckpointFile {
+  const name = basename(path, extname(path));
+  return { name, path, isFolder: false, isVae: isVaeName(path), bytes: info.size, modified: info.mtime };
+}
+
 async function checkpointAt(path: string): Promise<CheckpointFile> {
   let info: Awaited<ReturnType<typeof stat>>;
   try {
@@ -66,7 +75,7 @@ async function checkpointAt(path: string): Promise<CheckpointFile> {
     );
   }
   if (!info.isFile()) throw new FailureError('E_IO', `the model ${path} is not a file; give a .safetensors file`);
-  return { name: basename(path, extname(path)), path, isFolder: false, bytes: info.size, modified: info.mtime };
+  return fileAt(path, info);
 }
 
 /** The folder of diffusers at a path; undefined where it is another folder. */
@@ -87,13 +96,18 @@ async function folderAt(path: string): Promise<CheckpointFile | undefined> {
       newest = Math.max(newest, info.mtimeMs);
     }
   }
-  return { name: basename(path), path, isFolder: true, bytes, modified: new Date(newest) };
+  return { name: basename(path), path, isFolder: true, isVae: false, bytes, modified: new Date(newest) };
 }
 
 interface Search {
   readonly found: CheckpointFile[];
   readonly visited: Set<string>;
   entries: number;
+}
+
+/** Pickles are listed, so that whoever looks for one learns that it cannot be read. */
+function isListed(path: string): boolean {
+  return KNOWN_TYPES.includes(extname(path).toLowerCase()) || (isVaeName(path) && isPickleName(path));
 }
 
 async function walk(folder: string, depth: number, search: Search): Promise<void> {
@@ -112,20 +126,12 @@ async function walk(folder: string, depth: number, search: Search): Promise<void
     const model = info?.isDirectory() ? await folderAt(path) : undefined;
     if (model !== undefined) search.found.push(model);
     else if (info?.isDirectory() && depth < MAX_DEPTH) await walk(path, depth + 1, search);
-    else if (info?.isFile() && KNOWN_TYPES.includes(extname(name).toLowerCase())) {
-      search.found.push({
-        name: basename(name, extname(name)),
-        path,
-        isFolder: false,
-        bytes: info.size,
-        modified: info.mtime,
-      });
-    }
+    else if (info?.isFile() && isListed(path)) search.found.push(fileAt(path, info));
   }
 }
 
 /**
- * Every checkpoint below the folders, by folder and then by path; a folder that does not exist has none.
+ * Every checkpoint and VAE below the folders, by folder and then by path; a folder that does not exist has none.
  * @throws FailureError when a folder is there but cannot be read.
  */
 export async function listCheckpoints(folders: readonly string[]): Promise<CheckpointFile[]> {
@@ -142,7 +148,8 @@ export async function listCheckpoints(folders: readonly string[]): Promise<Check
   return search.found;
 }
 
-function looksLikePath(text: string): boolean {
+/** Whether it is written as a path is, or as a file's name. */
+export function looksLikePath(text: string): boolean {
   return isAbsolute(text) || text.includes(sep) || KNOWN_TYPES.includes(extname(text).toLowerCase());
 }
 
@@ -151,21 +158,26 @@ export function isReadable(file: CheckpointFile): boolean {
   return file.isFolder || extname(file.path).toLowerCase() === READABLE;
 }
 
-function onlyOne(wanted: string, matches: readonly CheckpointFile[]): CheckpointFile | undefined {
+/** @throws FailureError where several can be read */
+export function onlyOne(
+  what: 'model' | 'VAE',
+  wanted: string,
+  matches: readonly CheckpointFile[],
+): CheckpointFile | undefined {
   const readable = matches.filter(isReadable);
   const candidates = readable.length > 0 ? readable : matches;
   if (candidates.length > 1) {
     const paths = candidates.map((file) => file.path).join(', ');
     throw new FailureError(
       'E_MODEL_NOT_FOUND',
-      `the model name ${wanted} is ambiguous: give one of the paths ${paths}`,
+      `the ${what} name ${wanted} is ambiguous: give one of the paths ${paths}`,
     );
   }
   return candidates[0];
 }
 
 /**
- * Every checkpoint that a name can mean: those below the folders, and the one that the package carries.
+ * Every checkpoint and VAE that a name can mean: those below the folders, and the one that the package carries.
  * @throws FailureError when a folder is there but cannot be read.
  */
 export async function listKnownCheckpoints(folders: readonly string[], embedded?: string): Promise<CheckpointFile[]> {
@@ -205,11 +217,11 @@ export async function findCheckpoint(
     );
     if (exists || wanted.includes(sep)) return checkpointAt(path);
   }
-  const all = await listCheckpoints(folders);
+  const all = (await listCheckpoints(folders)).filter(({ isVae }) => !isVae);
   const lower = wanted.toLowerCase();
   const exact = all.filter((file) => file.name === wanted || basename(file.path) === wanted);
   const loose = all.filter((file) => file.name.toLowerCase() === lower || basename(file.path).toLowerCase() === lower);
-  const match = onlyOne(wanted, exact) ?? onlyOne(wanted, loose);
+  const match = onlyOne('model', wanted, exact) ?? onlyOne('model', wanted, loose);
   if (match !== undefined) return match;
   if (own !== undefined) return checkpointAt(own);
   const names = [...new Set(all.map((file) => file.name))];
@@ -219,21 +231,4 @@ export async function findCheckpoint(
     'E_MODEL_NOT_FOUND',
     `there is no model named ${wanted} in ${folders.join(' or ')}${hint === '' ? known : hint}`,
   );
-}
-
-/**
- * The VAE that --vae means: the path of a file or of a folder of diffusers' VAE, or a name in a models folder.
- * @throws FailureError when there is none
- */
-export async function findVae(wanted: string, folders: readonly string[], cwd: string): Promise<string> {
-  if (wanted === '' || wanted.includes('\0'))
-    throw new UsageError('vae must be a name or a path; it is neither', 'vae');
-  const path = resolve(cwd, wanted);
-  const exists = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) return path;
-  if (looksLikePath(wanted)) throw new FailureError('E_IO', `cannot read the VAE ${path}: there is no such file`);
-  return (await findCheckpoint(wanted, folders, cwd)).path;
 }

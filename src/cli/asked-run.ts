@@ -62,14 +62,13 @@ async function withPicture(
     throw new FailureError('E_IMAGE_FORMAT', `--from: ${from} carries no parameters to take over`);
   }
   const picture = pasted(written, extensions);
-  const { fields, model, left } = takeOver(picture, hasPictures);
+  const { fields, model, vae, left } = takeOver(picture, hasPictures);
+  const machine = { ...(model === undefined ? {} : { model }), ...(vae === undefined ? {} : { vae }) };
   const isGiven = (field: string): boolean => flags.origins[field] === 'flag';
   // One's own sigmas and a schedule exclude each other: the flag's side of the two counts.
   const isBeaten = (field: string): boolean =>
     field === 'sigmas' ? isGiven('scheduler') || isGiven('steps') : field === 'scheduler' && isGiven('sigmas');
-  const open = Object.entries({ ...fields, ...(model === undefined ? {} : { model }) }).filter(
-    ([field]) => !isGiven(field) && !isBeaten(field),
-  );
+  const open = Object.entries({ ...fields, ...machine }).filter(([field]) => !isGiven(field) && !isBeaten(field));
   const taken = new Set(open.map(([field]) => field));
   if (left.length > 0) warn(io, printable(`not taken over from ${from}: ${left.join(', ')}`));
   const both = {

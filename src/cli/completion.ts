@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 import { SOURCE_FORMATS } from '../batch/source-formats.js';
+import { VAE_WORDS } from '../checkpoints/vae-names.js';
 import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
 import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
@@ -14,6 +15,7 @@ export interface Suggestion {
 /** What a value or an argument may be. Where it may be anything the shell offers files. */
 export interface Lists {
   readonly models: () => Promise<readonly string[]>;
+  readonly vaes: () => Promise<readonly string[]>;
   readonly settings: () => readonly string[];
 }
 
@@ -37,6 +39,7 @@ const VALUES: Readonly<Record<string, Source>> = {
   '--unipc-variant': () => ['bh1', 'bh2'],
   '--unipc-skip': () => ['time_uniform', 'time_quadratic', 'logSNR'],
   '--model': ({ models }) => models(),
+  '--vae': async ({ vaes }) => [...VAE_WORDS, ...(await vaes())],
   'file|name': ({ models }) => models(),
   name: ({ settings }) => settings(),
 };

@@ -72,7 +72,11 @@ export function modelsDirFlag(): Option {
 /** What the model's file cannot tell. */
 export function overrideFlags(): Option[] {
   return [
-    textFlag('--vae <file|name>', "a file or folder whose VAE takes the place of the model's"),
+    textFlag(
+      '--vae <file|name>',
+      "VAE in the place of the model's: a file, a folder, a name, none, or automatic: MODEL.vae.safetensors beside it",
+      'automatic',
+    ),
     textFlag('--prediction-type <type>', 'epsilon or v_prediction'),
     switchFlag('--zero-terminal-snr', 'rescale the noise so that the last step has no signal'),
     numberFlag('--text-heads <n>', 'attention heads of the text encoder'),

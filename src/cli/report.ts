@@ -175,6 +175,9 @@ export function formatDryRun(document: DryRun): string {
   return `${formatTable([
     ['plan', planSha256],
     ['model', `${plan.model.name} (${plan.model.family}, ${plan.model.sha256.slice(0, 10)}) ${model}`],
+    ...(plan.model.vae === null
+      ? []
+      : [['vae', `${plan.model.vae.name} (${plan.model.vae.sha256.slice(0, 10)}) in the place of its own`]]),
     ['device', `${device.name} ${device.precision} (${device.isa})`],
     ['size', `${plan.width}x${plan.height}, latent ${plan.latentWidth}x${plan.latentHeight}${tilingText(plan)}`],
     ['prompt', `${describeParts(plan.prompt.parts, plan.textWindow)}: ${plan.prompt.text}`],

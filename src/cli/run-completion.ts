@@ -29,15 +29,16 @@ export async function printSuggestions(
   known: { readonly settings: readonly string[]; readonly flags: () => Flags },
   io: Io,
 ): Promise<number> {
-  const models = async (): Promise<string[]> => {
+  const names = async (areVaes: boolean): Promise<string[]> => {
     try {
       const files = await listKnownCheckpoints(readCommandOptions(known.flags(), io).modelsDirs);
-      return files.map(({ name }) => name);
+      return files.filter(({ isVae }) => isVae === areVaes).map(({ name }) => name);
     } catch {
       return [];
     }
   };
-  const found = await complete(program, words, { models, settings: () => known.settings });
+  const [models, vaes] = [() => names(false), () => names(true)];
+  const found = await complete(program, words, { models, vaes, settings: () => known.settings });
   if (found.length > 0) await writeAll(io.stdout, `${found.map(line).join('\n')}\n`);
   return EXIT.ok;
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { findCheckpoint } from '../checkpoints/find.js';
+import { resolveVae } from '../checkpoints/find-vae.js';
 import type { EvalOptions } from '../native/debug-types.js';
 import { loadAddon } from '../native/load.js';
 import type { Capabilities, OpenOptions } from '../native/types.js';
@@ -22,9 +23,11 @@ async function openOptions(flags: Flags, io: Io, device: string, capabilities: C
   if (model === undefined) throw new UsageError('--model is missing: a file or a name', 'model');
   const { precision = YARDSTICK.precision } = flags.values;
   const found = resolveDevice({ device, precision: String(precision) }, capabilities);
+  const file = await findCheckpoint(model, modelsDirs, cwd);
+  const other = await resolveVae(vae, file, modelsDirs, cwd);
   return {
-    path: (await findCheckpoint(model, modelsDirs, cwd)).path,
-    ...(vae === undefined ? {} : { vae: (await findCheckpoint(vae, modelsDirs, cwd)).path }),
+    path: file.path,
+    ...(other === undefined ? {} : { vae: other }),
     device: found.name,
     precision: found.precision,
     threads,

@@ -28,10 +28,11 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
   const { modelsDirs } = readCommandOptions(flags, io);
   const files = await listKnownCheckpoints(modelsDirs);
   if (flags.values.json === true) {
-    const models = files.map(({ name, path, isFolder, bytes, modified }) => ({
+    const models = files.map(({ name, path, isFolder, isVae, bytes, modified }) => ({
       name,
       path,
       isFolder,
+      isVae,
       bytes,
       modified,
     }));
@@ -44,10 +45,11 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
   }
   const rows = files.map((file) => [
     file.name,
+    file.isVae ? 'VAE' : 'model',
     formatBytes(file.bytes),
     isReadable(file) ? file.path : `${file.path} (cannot be read: convert it to .safetensors)`,
   ]);
-  await writeAll(io.stdout, `${formatTable([['name', 'size', 'path'], ...rows], [1])}\n`);
+  await writeAll(io.stdout, `${formatTable([['name', 'kind', 'size', 'path'], ...rows], [2])}\n`);
   if (files.some(({ path }) => resolve(path) === resolve(EMBEDDED_MODEL))) await writeAll(io.stderr, ABOUT_EMBEDDED);
   return EXIT.ok;
 }

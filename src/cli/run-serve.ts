@@ -31,8 +31,8 @@ function readCredentials(text: string | undefined): Credentials[] {
 
 /** `cmd-flags` calls flags as the webui's Python does: max_pixels. */
 function shownFlags(options: ServeOptions, commandOptions: CommandOptions): Record<string, unknown> {
-  const { model, modelsDirs, device, precision, threads } = commandOptions;
-  const all = { ...options, model: model ?? null, modelsDirs, device, precision, threads };
+  const { model, vae, modelsDirs, device, precision, threads } = commandOptions;
+  const all = { ...options, model: model ?? null, vae: vae ?? null, modelsDirs, device, precision, threads };
   const underscored = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) => (SECRET.has(name) ? [] : [[underscored(name), value] as const])),

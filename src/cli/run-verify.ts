@@ -85,17 +85,24 @@ async function replayRecord(record: FileRecord, file: string, session: Session):
   );
 }
 
-/** As `txt2img --from`; the model by its hash, where the picture tells one, else by its name. */
+/** As `txt2img --from`; the model and the VAE by their hashes, where the picture tells them, else by their names. */
 async function replayParameters(parameters: PictureParameters, file: string, session: Session): Promise<Replay> {
   const { io, provider, signal } = session;
   const flags = flagsBesidePlan(session.flags);
-  const hash = parameters.parameters.get('Model hash')?.toLowerCase() ?? '';
-  const name = parameters.parameters.get('Model') ?? '';
   const { modelsDirs } = readCommandOptions(flags, io);
-  const isKnown = flags.values.model === undefined && /^[0-9a-f]{10,64}$/.test(hash);
-  const path = isKnown ? await provider.locate({ sha256: hash, name }, modelsDirs, signal) : undefined;
-  const values = { ...flags.values, from: file, ...(path === undefined ? {} : { model: path }) };
-  const origins = { ...flags.origins, ...(path === undefined ? {} : { model: 'flag' as const }) };
+  const pathOf = async (field: 'model' | 'vae', key: string): Promise<Record<string, string>> => {
+    const sha256 = parameters.parameters.get(`${key} hash`)?.toLowerCase() ?? '';
+    if (flags.values[field] !== undefined || !/^[0-9a-f]{10,64}$/.test(sha256)) return {};
+    const wanted = { sha256, name: parameters.parameters.get(key) ?? '' };
+    const path = await provider.locate(wanted, modelsDirs, signal);
+    return path === undefined ? {} : { [field]: path };
+  };
+  const located = { ...(await pathOf('model', 'Model')), ...(await pathOf('vae', 'VAE')) };
+  const values = { ...flags.values, from: file, ...located };
+  const origins = {
+    ...flags.origins,
+    ...Object.fromEntries(Object.keys(located).map((field) => [field, 'flag' as const])),
+  };
   const files = inputFiles(flags);
   const isFromPicture = parameters.parameters.has('Denoising strength') && !parameters.parameters.has('Hires upscaler');
   if (isFromPicture && files.length === 0) {

@@ -7,6 +7,8 @@ export interface TakenOver {
   readonly fields: Readonly<Record<string, unknown>>;
   /** A model's name; never a path, which a stranger's picture must not choose. */
   readonly model: string | undefined;
+  /** A VAE's file name, or "none" where the picture was surely made with the model's own. */
+  readonly vae: string | undefined;
   /** "Key: value" of what counts for the pixels and cannot be taken over. */
   readonly left: readonly string[];
 }
@@ -131,7 +133,7 @@ const IMAGE_READERS: typeof READERS = [
 ];
 
 /** Keys that say who and where, not what. */
-const FACTS = new Set(['Model', 'Model hash', 'Version', 'User', 'Device']);
+const FACTS = new Set(['Model', 'Model hash', 'VAE', 'VAE hash', 'Version', 'User', 'Device']);
 /** Keys that older webuis' behaviour adds to those that are written. */
 const QUIRKS = ['Old prompt editing timelines', 'Pad conds v0', 'Downcast alphas_cumprod'];
 /** Values that say that nothing was done. */
@@ -139,6 +141,15 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'VAE Encoder': 'Full',
   'VAE Decoder': 'Full',
 };
+
+/** A name and no path. */
+const nameIn = (text = ''): string | undefined => (/^[^/\\\0]{1,200}$/.test(text) ? text : undefined);
+
+/** Old webuis name no VAE even where they use one; this program always does. */
+function vaeOf({ parameters }: PictureParameters): string | undefined {
+  const isOurs = parameters.get('Version')?.startsWith('sdgen ') === true;
+  return nameIn(parameters.get('VAE')) ?? (isOurs ? 'none' : undefined);
+}
 
 /** @param hasPictures whether the run begins with pictures of its own */
 export function takeOver(picture: PictureParameters, hasPictures = false): TakenOver {
@@ -157,6 +168,5 @@ export function takeOver(picture: PictureParameters, hasPictures = false): Taken
   const left = [...parameters.keys(), ...QUIRKS.filter((key) => complete.has(key))]
     .filter((key) => !done.has(key) && HARMLESS[key] !== complete.get(key))
     .map((key) => `${key}: ${complete.get(key)}`);
-  const model = parameters.get('Model') ?? '';
-  return { fields, model: /^[^/\\\0]{1,200}$/.test(model) ? model : undefined, left: [...new Set(left)] };
+  return { fields, model: nameIn(parameters.get('Model')), vae: vaeOf(picture), left: [...new Set(left)] };
 }

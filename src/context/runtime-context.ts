@@ -7,7 +7,7 @@ import type { RunState } from './run-state.js';
 export interface CommandOptions {
   /** A file or a name in a models folder; undefined when none is given. */
   readonly model: string | undefined;
-  /** A file, a folder or a name: a VAE in the place of the model's own. */
+  /** A VAE in the place of the model's own: a file, a folder or a name; automatic, which is the default; or none. */
   readonly vae?: string | undefined;
   readonly modelsDirs: readonly string[];
   /** Files of styles; undefined: styles.csv in `cwd`, if it is there. */

@@ -29,18 +29,18 @@ export async function readModels(
   hash: HashOptions & { readonly onSkip: (path: string, why: string) => void },
 ): Promise<WorkerModels> {
   const open = async (model: string): Promise<Known> => {
-    const opened = await provider.getModel({ ...options, model, device }, hash.signal);
+    const opened = await provider.getModel({ ...options, model, vae: 'none', device }, hash.signal);
     opened.release?.();
     return { name: opened.name, sha256: opened.sha256, path: opened.path };
   };
   const files = (await listCheckpoints(options.modelsDirs)).filter(isReadable);
   const models: Known[] = options.model === undefined ? [] : [await open(options.model)];
   const vaes: Known[] = [];
-  for (const { path, name } of files) {
+  for (const { path, name, isVae } of files) {
     hash.signal?.throwIfAborted();
     try {
       vaes.push({ name, path, sha256: await hashVae(path, hash) });
-      if (options.model === undefined) models.push(await open(path));
+      if (options.model === undefined && !isVae) models.push(await open(path));
     } catch (error) {
       if (!(error instanceof FailureError || error instanceof UsageError) || hash.signal?.aborted) throw error;
       hash.onSkip(path, error.message);

@@ -37,7 +37,9 @@ function pathOf(known: WorkerModels['models'], what: string, wanted: { name: str
 function optionsFor({ model, device }: GenerationPlan, { models, commandOptions }: Workshop): CommandOptions {
   const { vae } = model;
   const own = { ...commandOptions, model: pathOf(models.models, 'model', model), precision: device.precision };
-  return vae === null ? own : { ...own, vae: pathOf([...models.vaes, ...models.models], 'VAE', vae) };
+  return vae === null
+    ? { ...own, vae: 'none' }
+    : { ...own, vae: pathOf([...models.vaes, ...models.models], 'VAE', vae) };
 }
 
 /**

@@ -20,7 +20,7 @@ export const commandOptionsSchema = z.strictObject({
   predictionType: z.enum(['epsilon', 'v_prediction']).describe('epsilon or v_prediction').optional(),
   textHeads: heads(),
   unetHeads: heads(),
-  vae: z.string().min(1).describe("a file, a folder or a model's name").optional(),
+  vae: z.string().min(1).describe("automatic, none, a file, a folder or a VAE's name").optional(),
   zeroTerminalSnr: z.boolean().describe('true or false').optional(),
   scaleFactor: z.number().min(1e-6).max(1e6).describe('a number from 0.000001 to 1000000').optional(),
 });

@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { findCheckpoint, findVae } from '../checkpoints/find.js';
+import { type CheckpointFile, findCheckpoint } from '../checkpoints/find.js';
 import { findByHash, type WantedModel } from '../checkpoints/find-by-hash.js';
+import { resolveVae } from '../checkpoints/find-vae.js';
 import { hashModel, hashVae } from '../checkpoints/hash.js';
 import type { CommandOptions, OpenModel, ResolvedDevice } from '../context/runtime-context.js';
 import { loadAddon } from '../native/load.js';
@@ -158,7 +159,7 @@ export class CachedModelProvider implements ModelProvider {
     const file = await findCheckpoint(request.model, request.modelsDirs, request.cwd);
     const path = await realpath(file.path);
     const { device, threads, overrides } = request;
-    const vae = request.vae === undefined ? undefined : await this.#findVae(request.vae, request, signal);
+    const vae = await this.#vaeFor(file, request, signal);
     const open: OpenOptions = {
       path,
       ...(vae === undefined ? {} : { vae: vae.path }),
@@ -203,8 +204,10 @@ export class CachedModelProvider implements ModelProvider {
   }
 
   /** The VAE's own content is its identity, as a model's is. */
-  async #findVae(wanted: string, { modelsDirs, cwd }: ModelRequest, signal?: AbortSignal) {
-    const path = await realpath(await findVae(wanted, modelsDirs, cwd));
+  async #vaeFor(file: CheckpointFile, { vae, modelsDirs, cwd }: ModelRequest, signal?: AbortSignal) {
+    const found = await resolveVae(vae, file, modelsDirs, cwd);
+    if (found === undefined) return undefined;
+    const path = await realpath(found);
     const { cacheFolder, onWarning } = this.#options;
     return { path, name: basename(path), sha256: await hashVae(path, { cacheFolder, onWarning, signal }) };
   }

@@ -146,7 +146,7 @@ async function openFor(plan: GenerationPlan, input: PlanInput, run: PrepareInput
   const { vae } = plan.model;
   const path = commandOptions.model ?? (await locate('model', plan.model, provider, commandOptions, signal));
   const vaePath =
-    commandOptions.vae ?? (vae === null ? undefined : await locate('vae', vae, provider, commandOptions, signal));
+    commandOptions.vae ?? (vae === null ? 'none' : await locate('vae', vae, provider, commandOptions, signal));
   const open = (overrides: ModelOverrides) =>
     provider.getModel({ ...commandOptions, model: path, vae: vaePath, overrides, device }, signal);
   let model = await open(commandOptions.overrides);

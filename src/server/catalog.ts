@@ -14,7 +14,14 @@ export interface CatalogEntry {
   readonly config: null;
 }
 
-/** The checkpoints that clients may name: those in the models folders, and no path beside. */
+/** A VAE as the webui lists it. */
+export interface VaeEntry {
+  /** The file's name with its ending, as the webui calls VAEs. */
+  readonly model_name: string;
+  readonly filename: string;
+}
+
+/** The checkpoints and VAEs that clients may name: those in the models folders, and no path beside. */
 export class Catalog {
   readonly #folders: readonly string[];
   readonly #cacheFolder: string | undefined;
@@ -31,8 +38,26 @@ export class Catalog {
   }
 
   async entries(): Promise<CatalogEntry[]> {
-    const files = (await listKnownCheckpoints(this.#folders)).filter(isReadable);
+    const files = (await listKnownCheckpoints(this.#folders)).filter((file) => isReadable(file) && !file.isVae);
     return Promise.all(files.map((file) => this.#entry(file)));
+  }
+
+  /** Files whose place or name says that they are VAEs, and checkpoints that are called so. */
+  async vaes(): Promise<VaeEntry[]> {
+    const files = (await listKnownCheckpoints(this.#folders)).filter(isReadable);
+    const found = files.filter(({ path, isVae }) => isVae || /vae/i.test(basename(path)));
+    return found.map(({ path }) => ({ model_name: basename(path), filename: path }));
+  }
+
+  /** The VAE that a client means: its file name, with or without its ending, in any case; else a checkpoint's own. */
+  async findVae(text: string): Promise<VaeEntry | undefined> {
+    const wanted = text.trim().toLowerCase();
+    const namesOf = ({ model_name, filename }: VaeEntry): string[] =>
+      [model_name, model_name.replace(/\.[^.]+$/, ''), filename].map((name) => name.toLowerCase());
+    const found = (await this.vaes()).find((entry) => namesOf(entry).includes(wanted));
+    if (found !== undefined) return found;
+    const checkpoint = await this.find(text);
+    return checkpoint && { model_name: basename(checkpoint.filename), filename: checkpoint.filename };
   }
 
   async #entry(file: CheckpointFile): Promise<CatalogEntry> {

@@ -16,6 +16,8 @@ export const FAKE_MODELS: Models = {
   entries: async () => [ENTRY],
   find: async (text) =>
     [ENTRY.title, ENTRY.model_name, ENTRY.hash].some((name) => name === text.trim().toLowerCase()) ? ENTRY : undefined,
+  vaes: async () => [],
+  findVae: async () => undefined,
   at: async () => ENTRY,
   remember: () => undefined,
 };

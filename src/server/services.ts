@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
+import { vaeWord } from '../checkpoints/vae-names.js';
 import type { CommandOptions } from '../context/runtime-context.js';
 import type { ExtensionRegistry } from '../extensions/registry.js';
 import type { ModelProvider } from '../runtime/model-provider.js';
@@ -12,7 +13,7 @@ import type { OptionsView, WebuiOptions } from './sdapi/option-store.js';
 import type { ServerSettings } from './settings.js';
 
 /** Where the checkpoints are listed: folders, or a stand-in. */
-export type Models = Pick<Catalog, 'entries' | 'find' | 'at' | 'remember'>;
+export type Models = Pick<Catalog, 'entries' | 'vaes' | 'find' | 'findVae' | 'at' | 'remember'>;
 
 /** What the routes of one server share. */
 export interface Services {
@@ -38,8 +39,21 @@ export async function checkpointOf({ models }: Pick<Services, 'models'>, name: s
 }
 
 /**
+ * What an option's VAE is for a run: none, a file, or undefined: as the server was started.
+ * @throws HttpError 404 for one that is not there, where the webui goes on with the checkpoint's own
+ */
+export async function vaeOf({ models }: Pick<Services, 'models'>, name: unknown): Promise<string | undefined> {
+  const text = typeof name === 'string' && name !== '' ? name : 'automatic';
+  const word = vaeWord(text);
+  if (word !== undefined) return word === 'none' ? word : undefined;
+  const found = await models.findVae(text);
+  if (found !== undefined) return found.filename;
+  throw new HttpError(404, `there is no VAE ${JSON.stringify(text.slice(0, 200))}: see /sdapi/v1/sd-vae`);
+}
+
+/**
  * What a run with these options is started with: the model, its VAE and its noise schedule.
- * @throws HttpError 404 for a checkpoint that is not there
+ * @throws HttpError 404 for a checkpoint or VAE that is not there
  */
 export async function commandOptionsFor(
   services: Pick<Services, 'models' | 'settings'>,
@@ -51,11 +65,11 @@ export async function commandOptionsFor(
     typeof checkpoint === 'string' && checkpoint !== ''
       ? (await checkpointOf(services, checkpoint)).filename
       : undefined;
-  const isOwnVae = typeof vae !== 'string' || ['Automatic', 'None', ''].includes(vae);
+  const otherVae = await vaeOf(services, vae);
   return {
     ...commandOptions,
     ...(model === undefined ? {} : { model }),
-    ...(isOwnVae ? {} : { vae: (await checkpointOf(services, vae)).filename }),
+    ...(otherVae === undefined ? {} : { vae: otherVae }),
     ...(noise === 'Default' ? {} : { overrides: { ...commandOptions.overrides, zeroTerminalSnr: true } }),
   };
 }

@@ -31,12 +31,7 @@ const REFRESH = ['checkpoints', 'vae', 'embeddings', 'loras'] as const;
 export function addModels(app: FastifyInstance, services: Services): void {
   const { models, provider, settings } = services;
   app.get('/sdapi/v1/sd-models', { schema: list(model) }, () => models.entries());
-  app.get('/sdapi/v1/sd-vae', { schema: list(vae) }, async () => {
-    const entries = await models.entries();
-    return entries
-      .filter(({ filename }) => /vae/i.test(filename.split(/[/\\]/).at(-1) ?? ''))
-      .map(({ model_name, filename }) => ({ model_name, filename }));
-  });
+  app.get('/sdapi/v1/sd-vae', { schema: list(vae) }, () => models.vaes());
   app.get('/sdapi/v1/prompt-styles', { schema: list(style) }, async () => {
     const styles = await loadStyleList(settings.commandOptions);
     return [...styles].map(([name, { prompt, negativePrompt }]) => ({ name, prompt, negative_prompt: negativePrompt }));

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EMBEDDED_MODEL } from '../../checkpoints/embedded.js';
 import { openModel } from '../../runtime/open-model.js';
 import { readAs } from '../coerce.js';
-import { checkpointOf, commandOptionsFor, type Services } from '../services.js';
+import { checkpointOf, commandOptionsFor, type Services, vaeOf } from '../services.js';
 
 const optionsBody = z.record(z.string(), z.unknown());
 
@@ -41,6 +41,7 @@ export function addOptions(app: FastifyInstance, services: Services): void {
       const changes = readAs(optionsBody, request.body ?? {}, 'body');
       const read = options.check(changes);
       const { sd_model_checkpoint: name } = read;
+      await vaeOf(services, read.sd_vae);
       // As the webui: the answer comes when the checkpoint is there. Where it cannot be, nothing changes.
       if (typeof name === 'string' && name !== '') {
         await checkpointOf(services, name);

@@ -56,7 +56,7 @@ describe('models', () => {
   it('lists the models folders', async () => {
     const { out, code } = await box.run(['models', 'list']);
     expect(code).toBe(0);
-    expect(out.split('\n')[0]).toMatch(/^name +size +path$/);
+    expect(out.split('\n')[0]).toMatch(/^name +kind +size +path$/);
     expect(out).toContain(box.path('models/one.safetensors'));
     expect(out).toContain('convert it to .safetensors');
     const { models, folders } = JSON.parse((await box.run(['models', 'list', '--json'])).out);
@@ -68,7 +68,7 @@ describe('models', () => {
     const { code, out, err } = await box.run(['models', 'list', '--models-dir', 'nowhere']);
     expect(code).toBe(0);
     expect(out.trim().split('\n')).toHaveLength(2);
-    expect(out).toMatch(/^pocket +\d+\.\d MB/m);
+    expect(out).toMatch(/^pocket +model +\d+\.\d MB/m);
     expect(err).toContain('pocket comes with sdgen');
   });
 

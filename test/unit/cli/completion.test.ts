@@ -3,7 +3,7 @@ import { CliSandbox } from '../../support/cli.js';
 
 let box: CliSandbox;
 beforeAll(async () => {
-  box = await CliSandbox.create({ 'fox.safetensors': 'x', 'fig.safetensors': 'y' });
+  box = await CliSandbox.create({ 'fox.safetensors': 'x', 'fig.safetensors': 'y', 'fox.vae.safetensors': 'z' });
 });
 afterAll(() => box.remove());
 
@@ -38,6 +38,10 @@ describe('__complete', () => {
     [
       ['txt2img', '-m', 'f'],
       ['fig', 'fox'],
+    ],
+    [
+      ['txt2img', '--vae', ''],
+      ['automatic', 'none', 'fox.vae'],
     ],
     [['models', 'inspect', '--device', 'cpu', 'fo'], ['fox']],
     [['config', 'get', 'cf'], ['cfg-scale']],

@@ -33,6 +33,11 @@ describe('--from', () => {
   it.each([
     ['a hash of another kind', 'Model hash: 7460a6fa', ''],
     ['no hash', 'CFG scale: 7.0', ''],
+    [
+      'the hash of a VAE',
+      'VAE hash: 00112233445566',
+      "made with a VAE of hash 00112233445566, not with the model's own",
+    ],
     ['a hash without a name', 'Model hash: 00112233445566', 'made with a model of hash 00112233445566, not with one ('],
   ])('takes %s for what it is', async (_case, pair, message) => {
     const text = `a\nSteps: 2, Seed: 3, Size: 16x16, ${pair}`;

@@ -127,8 +127,18 @@ describe('takeOver', () => {
     expect(left).toEqual([]);
   });
 
+  it.each([
+    ['VAE hash: 0123456789, VAE: fine.vae.safetensors', 'fine.vae.safetensors'],
+    ['Version: sdgen 0.1.0', 'none'],
+    ['Version: v1.10.1', undefined],
+  ])('takes the VAE over, and none only where that is sure: %s', (written, vae) => {
+    expect(takeOver(read(`cat\n${LINE}, ${written}`))).toMatchObject({ left: [] });
+    expect(takeOver(read(`cat\n${LINE}, ${written}`)).vae).toBe(vae);
+  });
+
   it('never lets a picture choose a path', () => {
     expect(takeOver(read(`cat\n${LINE}, Model: ../x`)).model).toBeUndefined();
+    expect(takeOver(read(`cat\n${LINE}, VAE: ../x`)).vae).toBeUndefined();
     expect(takeOver(read(`cat\n${LINE}, RNG: toString`))).toMatchObject({ left: ['RNG: toString'] });
   });
 });
