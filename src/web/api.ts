@@ -1,17 +1,5 @@
 /** The server's routes as the page uses them. */
-
-export interface Settings {
-  readonly prompt: string;
-  readonly negative_prompt: string;
-  readonly steps: number;
-  readonly sampler_name: string;
-  readonly scheduler: string;
-  readonly cfg_scale: number;
-  readonly width: number;
-  readonly height: number;
-  readonly seed: number;
-  readonly batch_size: number;
-}
+import { type Asked, bodyOf, type Settings } from './settings';
 
 export interface Picture {
   readonly id: string;
@@ -19,7 +7,8 @@ export interface Picture {
   readonly source: string;
   readonly infotext: string;
   readonly seed: number;
-  readonly settings: Settings;
+  /** What it was made by. */
+  readonly asked: Asked;
 }
 
 export interface JobFacts {
@@ -35,25 +24,24 @@ export interface JobFacts {
   readonly result: { readonly images: readonly string[]; readonly info: string } | null;
 }
 
-export interface Choices {
-  readonly samplers: readonly string[];
-  readonly schedulers: readonly string[];
-  /** What the server's model is best asked for. */
-  readonly defaults: Partial<Settings>;
+/** What the model that the next request uses is best asked for. */
+export type ModelDefaults = Pick<Settings, 'steps' | 'sampler_name' | 'scheduler' | 'cfg_scale' | 'width' | 'height'>;
+
+export interface ModelFacts {
+  readonly name: string;
+  readonly family: string;
+  readonly device: string;
+  readonly precision: string;
+  readonly defaults: ModelDefaults;
 }
 
-export const DEFAULTS: Settings = {
-  prompt: '',
-  negative_prompt: '',
-  steps: 20,
-  sampler_name: 'DPM++ 2M',
-  scheduler: 'Automatic',
-  cfg_scale: 7,
-  width: 512,
-  height: 512,
-  seed: -1,
-  batch_size: 1,
-};
+export interface Choices {
+  readonly model: ModelFacts;
+  readonly samplers: readonly string[];
+  readonly schedulers: readonly string[];
+  /** Of a second pass: those of latents, then those of pixels. */
+  readonly upscalers: readonly string[];
+}
 
 /** What a refusal says, as one line. */
 function reasonOf(detail: unknown): string {
@@ -66,29 +54,40 @@ function reasonOf(detail: unknown): string {
 }
 
 async function call<T>(path: string, init?: RequestInit): Promise<T> {
-  const response = await fetch(path, init);
+  const response = await fetch(path, init).catch(() => {
+    throw new Error('the server does not answer');
+  });
   const body = await response.json().catch(() => ({ detail: response.statusText }));
   if (!response.ok) throw new Error(reasonOf(body.errors || body.detail));
   return body;
 }
 
 export async function readChoices(): Promise<Choices> {
-  const [samplers, schedulers, { defaults }] = await Promise.all([
-    call<{ name: string }[]>('sdapi/v1/samplers'),
+  type Named = { name: string }[];
+  const [model, samplers, schedulers, latent, pixel] = await Promise.all([
+    call<ModelFacts>('v1/model'),
+    call<Named>('sdapi/v1/samplers'),
     call<{ label: string }[]>('sdapi/v1/schedulers'),
-    call<{ defaults: Partial<Settings> }>('v1/model'),
+    call<Named>('sdapi/v1/latent-upscale-modes'),
+    call<Named>('sdapi/v1/upscalers'),
   ]);
   return {
+    model,
     samplers: samplers.map(({ name }) => name),
     schedulers: schedulers.map(({ label }) => label),
-    defaults,
+    upscalers: [...latent, ...pixel].map(({ name }) => name),
   };
 }
 
-export const startJob = (settings: Settings): Promise<JobFacts> =>
-  call('v1/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(settings) });
+export const startJob = (asked: Asked): Promise<JobFacts> =>
+  call('v1/jobs', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(bodyOf(asked)),
+  });
 
-export const cancelJob = (id: string): Promise<JobFacts> => call(`v1/jobs/${id}`, { method: 'DELETE' });
+export const cancelJob = (id: string): Promise<JobFacts> =>
+  call(`v1/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });
 
 export interface Watcher {
   readonly onStep: (facts: JobFacts) => void;
@@ -98,7 +97,7 @@ export interface Watcher {
 /** Follows a job to its end. @throws Error when it failed, or the server is gone */
 export function followJob(id: string, { onStep, onPreview }: Watcher): Promise<JobFacts> {
   return new Promise((resolve, reject) => {
-    const events = new EventSource(`v1/jobs/${id}/events`);
+    const events = new EventSource(`v1/jobs/${encodeURIComponent(id)}/events`);
     events.addEventListener('step', ({ data }) => onStep(JSON.parse(data)));
     events.addEventListener('preview', ({ data }) => onPreview(`data:image/png;base64,${JSON.parse(data).image}`));
     events.addEventListener('done', ({ data }) => {
@@ -115,14 +114,14 @@ export function followJob(id: string, { onStep, onPreview }: Watcher): Promise<J
 }
 
 /** The pictures of a job that is done. */
-export function picturesOf(facts: JobFacts, settings: Settings): Picture[] {
+export function picturesOf(facts: JobFacts, asked: Asked): Picture[] {
   if (facts.result === null) return [];
   const info: { infotexts: string[]; all_seeds: number[] } = JSON.parse(facts.result.info);
   return facts.result.images.map((data, i) => ({
     id: `${facts.id}-${i}`,
     source: `data:image/png;base64,${data}`,
     infotext: info.infotexts[i] ?? '',
-    seed: info.all_seeds[i] ?? settings.seed,
-    settings,
+    seed: info.all_seeds[i] ?? asked.settings.seed,
+    asked,
   }));
 }

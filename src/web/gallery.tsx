@@ -2,11 +2,12 @@ import type { Picture } from './api';
 
 interface Props {
   readonly pictures: readonly Picture[];
-  readonly onSend: (picture: Picture) => void;
+  readonly onPrompt: (picture: Picture) => void;
+  readonly onStart: (picture: Picture) => void;
 }
 
 /** The session's pictures, newest first, with what they say of themselves. */
-export function Gallery({ pictures, onSend }: Props) {
+export function Gallery({ pictures, onPrompt, onStart }: Props) {
   if (pictures.length === 0) return null;
   return (
     <section aria-label="Pictures">
@@ -15,14 +16,17 @@ export function Gallery({ pictures, onSend }: Props) {
         {pictures.map((picture) => (
           <li key={picture.id}>
             <a href={picture.source} download={`${picture.seed}.png`}>
-              <img src={picture.source} alt={picture.settings.prompt || 'A picture without a prompt'} />
+              <img src={picture.source} alt={picture.asked.settings.prompt || 'A picture without a prompt'} />
             </a>
             <details>
               <summary>Seed {picture.seed}: parameters</summary>
               <pre>{picture.infotext}</pre>
             </details>
-            <button type="button" onClick={() => onSend(picture)}>
+            <button type="button" onClick={() => onPrompt(picture)}>
               Send to prompt
+            </button>{' '}
+            <button type="button" onClick={() => onStart(picture)}>
+              Send to img2img
             </button>
           </li>
         ))}

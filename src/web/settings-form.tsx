@@ -1,42 +1,40 @@
 import type { RefObject } from 'preact';
-import type { Choices, Settings } from './api';
+import type { Choices } from './api';
+import { ChoiceField, NumberField } from './fields';
+import { HiresFields } from './hires-fields';
+import type { Asked, Settings } from './settings';
+import { StartFields } from './start-fields';
 
 interface Props {
-  readonly settings: Settings;
-  readonly choices: Choices | undefined;
+  readonly asked: Asked;
+  readonly choices: Choices;
   readonly busy: boolean;
   readonly prompt: RefObject<HTMLTextAreaElement | null>;
-  readonly onChange: (settings: Settings) => void;
+  readonly startHeading: RefObject<HTMLElement | null>;
+  readonly onChange: (asked: Asked) => void;
+  readonly onPicture: (file: Blob) => void;
+  readonly onProblem: (problem: string) => void;
   readonly onSubmit: () => void;
 }
 
-type NumberField = 'steps' | 'cfg_scale' | 'width' | 'height' | 'seed' | 'batch_size';
+type NumberName = 'steps' | 'cfg_scale' | 'width' | 'height' | 'seed' | 'batch_size';
 
-const NUMBERS: readonly (readonly [NumberField, string, { min: number; max?: number; step: number }])[] = [
+const NUMBERS: readonly (readonly [NumberName, string, { min: number; max?: number; step: number }])[] = [
   ['steps', 'Steps', { min: 1, max: 150, step: 1 }],
-  ['cfg_scale', 'CFG scale', { min: 1, max: 30, step: 0.5 }],
+  ['cfg_scale', 'CFG scale', { min: 1, max: 30, step: 0.1 }],
   ['width', 'Width', { min: 64, max: 2048, step: 8 }],
   ['height', 'Height', { min: 64, max: 2048, step: 8 }],
   ['seed', 'Seed (-1 = random)', { min: -1, step: 1 }],
   ['batch_size', 'Pictures', { min: 1, max: 8, step: 1 }],
 ];
 
-export function SettingsForm({ settings, choices, busy, prompt, onChange, onSubmit }: Props) {
-  const set = (field: keyof Settings, value: string | number): void => onChange({ ...settings, [field]: value });
-  const submitOnCtrlEnter = (event: KeyboardEvent): void => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onSubmit();
-  };
-  // A choice stands beside its label, not in it: a label's name is all its text, the choices' too.
-  const choice = (field: 'sampler_name' | 'scheduler', title: string, names: readonly string[]) => (
-    <div class="field">
-      <label for={field}>{title}</label>
-      <select id={field} value={settings[field]} onChange={({ currentTarget }) => set(field, currentTarget.value)}>
-        {(names.length > 0 ? names : [settings[field]]).map((name) => (
-          <option key={name}>{name}</option>
-        ))}
-      </select>
-    </div>
-  );
+const pairs = (names: readonly string[]) => names.map((name) => [name, name] as const);
+
+export function SettingsForm(props: Props) {
+  const { asked, choices, busy, prompt, onChange, onSubmit } = props;
+  const { settings } = asked;
+  const set = (field: keyof Settings, value: string | number): void =>
+    onChange({ ...asked, settings: { ...settings, [field]: value } });
   const text = (field: 'prompt' | 'negative_prompt', title: string, rows: number) => (
     <label class="wide">
       {title}
@@ -45,12 +43,16 @@ export function SettingsForm({ settings, choices, busy, prompt, onChange, onSubm
         rows={rows}
         value={settings[field]}
         onInput={({ currentTarget }) => set(field, currentTarget.value)}
-        onKeyDown={submitOnCtrlEnter}
       />
     </label>
   );
   return (
     <form
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+        event.preventDefault();
+        event.currentTarget.requestSubmit();
+      }}
       onSubmit={(event) => {
         event.preventDefault();
         onSubmit();
@@ -58,20 +60,45 @@ export function SettingsForm({ settings, choices, busy, prompt, onChange, onSubm
     >
       {text('prompt', 'Prompt', 3)}
       {text('negative_prompt', 'Negative prompt', 2)}
-      {choice('sampler_name', 'Sampler', choices?.samplers ?? [])}
-      {choice('scheduler', 'Schedule', choices?.schedulers ?? [])}
+      <ChoiceField
+        title="Sampler"
+        value={settings.sampler_name}
+        choices={pairs(choices.samplers)}
+        onChange={(name) => set('sampler_name', name)}
+      />
+      <ChoiceField
+        title="Schedule"
+        value={settings.scheduler}
+        choices={pairs(choices.schedulers)}
+        onChange={(name) => set('scheduler', name)}
+      />
       {NUMBERS.map(([field, title, range]) => (
-        <label key={field}>
-          {title}
-          <input
-            type="number"
-            required
-            {...range}
-            value={settings[field]}
-            onInput={({ currentTarget }) => set(field, currentTarget.valueAsNumber)}
-          />
-        </label>
+        <NumberField
+          key={field}
+          title={title}
+          value={settings[field]}
+          {...range}
+          onChange={(value) => set(field, value)}
+        />
       ))}
+      <StartFields
+        start={asked.start}
+        settings={asked.startSettings}
+        heading={props.startHeading}
+        onChange={(startSettings) => onChange({ ...asked, startSettings })}
+        onMask={(start, mask) => onChange({ ...asked, start: { ...start, mask } })}
+        onPicture={props.onPicture}
+        onRemove={() => onChange({ ...asked, start: undefined })}
+        onProblem={props.onProblem}
+      />
+      {asked.start === undefined && (
+        <HiresFields
+          hires={asked.hires}
+          size={settings}
+          upscalers={choices.upscalers}
+          onChange={(hires) => onChange({ ...asked, hires })}
+        />
+      )}
       <button type="submit" class="wide" disabled={busy}>
         Generate (Ctrl+Enter)
       </button>

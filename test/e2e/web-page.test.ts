@@ -1,74 +1,14 @@
-import { existsSync } from 'node:fs';
-import { AxeBuilder } from '@axe-core/playwright';
-import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestServer } from '../support/server.js';
+import { fillSmall, isMissing, type OpenPage, PageTester, sizeOf, violations } from '../support/browser.js';
 
-/** Debian's; no browser is downloaded. Another one: SDGEN_CHROMIUM. */
-const CHROMIUM = process.env.SDGEN_CHROMIUM ?? '/usr/bin/chromium';
-const isMissing = !existsSync(CHROMIUM);
-// Where CI is set the browser must be there: a gate that skips itself is none.
-if (isMissing && process.env.CI) throw new Error(`${CHROMIUM} is missing: .ci/run installs it`);
-
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-];
-
-let server: TestServer;
-let browser: Browser;
+let tester: PageTester;
 
 beforeAll(async () => {
-  if (isMissing) return;
-  server = await TestServer.start();
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  if (!isMissing) tester = await PageTester.start();
 });
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+afterAll(() => tester?.stop());
 
-/** The page, opened by its server alone: whatever it asked of another place is listed. */
-async function open(
-  colorScheme: 'light' | 'dark' = 'light',
-): Promise<{ page: Page; elsewhere: string[]; errors: string[] }> {
-  const context = await browser.newContext({ colorScheme });
-  const page = await context.newPage();
-  const elsewhere: string[] = [];
-  const errors: string[] = [];
-  page.on('request', (request) => {
-    if (!request.url().startsWith(server.url) && !request.url().startsWith('data:')) elsewhere.push(request.url());
-  });
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
-  });
-  await page.goto(`${server.url}/`);
-  await page.getByLabel('Sampler').locator('option', { hasText: 'Euler a' }).waitFor({ state: 'attached' });
-  return { page, elsewhere, errors };
-}
-
-async function fillSmall(page: Page, prompt: string): Promise<void> {
-  await page.getByLabel('Prompt', { exact: true }).fill(prompt);
-  for (const [label, value] of [
-    ['Width', '64'],
-    ['Height', '64'],
-    ['Steps', '2'],
-    ['Seed (-1 = random)', '7'],
-  ] as const) {
-    await page.getByLabel(label).fill(value);
-  }
-}
-
-/** What axe finds wrong for people who cannot see or point. */
-async function violations(page: Page): Promise<string[]> {
-  const { violations: found } = await new AxeBuilder({ page }).analyze();
-  return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-}
+const open = (colorScheme?: 'light' | 'dark'): Promise<OpenPage> => tester.open(colorScheme);
 
 describe.skipIf(isMissing)('web page (needs Chromium)', () => {
   it.each(['light', 'dark'] as const)(
@@ -79,15 +19,37 @@ describe.skipIf(isMissing)('web page (needs Chromium)', () => {
       await fillSmall(page, 'a red fox');
       await page.getByLabel('Sampler').selectOption('Euler a');
       await page.getByLabel('Prompt', { exact: true }).press('Control+Enter');
-      const picture = page.getByRole('img', { name: 'a red fox' });
-      await picture.waitFor();
-      expect(await picture.evaluate((image: { naturalWidth: number }) => image.naturalWidth)).toBe(64);
+      expect(await sizeOf(page, 'a red fox')).toEqual([64, 64]);
       await page.getByText('Seed 7: parameters').click();
       expect(await page.locator('pre').textContent()).toMatch(/^a red fox\nSteps: 2, Sampler: Euler a,/);
       expect(await violations(page)).toEqual([]);
       expect({ elsewhere, errors }).toEqual({ elsewhere: [], errors: [] });
     },
   );
+
+  it("begins with the model's own settings, and says so where it cannot have them", async () => {
+    const facts = {
+      name: 'a model',
+      family: 'sd1',
+      device: 'cpu',
+      precision: 'bf16',
+      defaults: { steps: 12, sampler_name: 'DDIM', scheduler: 'Karras', cfg_scale: 3.5, width: 256, height: 320 },
+    };
+    const { page } = await open();
+    await page.route('**/v1/model', (route) => route.fulfill({ json: facts }));
+    await page.reload();
+    await page.getByText('a model (sd1) on cpu, bf16').waitFor();
+    const labels = ['Steps', 'CFG scale', 'Width', 'Height', 'Sampler', 'Schedule'];
+    const shown = await Promise.all(labels.map((label) => page.getByLabel(label, { exact: true }).inputValue()));
+    expect(shown).toEqual(['12', '3.5', '256', '320', 'DDIM', 'Karras']);
+    await page.route('**/v1/model', (route) => route.fulfill({ status: 404, json: { detail: 'there is no model' } }));
+    await page.reload();
+    expect(await page.getByRole('alert').textContent()).toBe('there is no model');
+    expect(await page.getByRole('button', { name: 'Generate' }).count()).toBe(0);
+    await page.unroute('**/v1/model');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('button', { name: 'Generate' }).waitFor();
+  });
 
   it('sends a picture back to the prompt with its settings and seed', async () => {
     const { page } = await open();
@@ -103,10 +65,35 @@ describe.skipIf(isMissing)('web page (needs Chromium)', () => {
     expect(await page.getByLabel('Seed (-1 = random)').inputValue()).toBe(seed);
   });
 
+  it('goes over a picture again at another size', async () => {
+    const { page, jobs } = await open();
+    await fillSmall(page, 'a larger fox');
+    await page.getByLabel('Enlarge it and go over it again').check();
+    await page.getByLabel('Scale', { exact: true }).fill('1.5');
+    await page.getByLabel('Steps (0 = as before)').fill('3');
+    await page.getByLabel('Upscaler').selectOption('Latent (nearest-exact)');
+    await page.getByLabel('Denoising strength').fill('0.6');
+    await page.getByText('The picture will have 96×96 pixels.').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Generate' }).click();
+    expect(await sizeOf(page, 'a larger fox')).toEqual([96, 96]);
+    expect(jobs).toEqual([
+      expect.objectContaining({
+        enable_hr: true,
+        hr_scale: 1.5,
+        hr_second_pass_steps: 3,
+        hr_upscaler: 'Latent (nearest-exact)',
+        denoising_strength: 0.6,
+      }),
+    ]);
+    await page.getByText('Seed 7: parameters').click();
+    expect(await page.locator('pre').textContent()).toContain('Hires upscaler: Latent (nearest-exact)');
+  });
+
   it('shows progress, cancels, and says what was refused', async () => {
     const { page } = await open();
     await fillSmall(page, 'slow');
-    await page.getByLabel('Steps').fill('150');
+    await page.getByLabel('Steps', { exact: true }).fill('150');
     await page.getByLabel('Width').fill('512');
     await page.getByRole('button', { name: 'Generate' }).click();
     await page.getByText(/step [1-9]\d* of 150/).waitFor();
@@ -122,6 +109,7 @@ describe.skipIf(isMissing)('web page (needs Chromium)', () => {
   });
 
   it('is served with a policy that lets nothing else in', async () => {
+    const { server } = tester;
     const answer = await fetch(`${server.url}/`);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
