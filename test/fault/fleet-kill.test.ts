@@ -27,13 +27,34 @@ async function picturesIn(folder: string): Promise<string[]> {
   return files.map((file) => file.toString('base64')).sort();
 }
 
-async function doneIn(journal: string): Promise<string[]> {
+/** Whole records: the last line may be in the writing. */
+async function recordsIn(journal: string): Promise<JournalRecord[]> {
   const text = await readFile(journal, 'utf8').catch(() => '');
-  const lines = text.split('\n').filter((line) => line.startsWith('{"type":"done"') && line.endsWith('}'));
-  return lines.flatMap((line) => {
-    const record = JSON.parse(line) as JournalRecord;
-    return record.type === 'done' ? [record.item] : [];
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as JournalRecord);
+}
+
+async function doneIn(journal: string): Promise<string[]> {
+  return (await recordsIn(journal)).flatMap((record) => (record.type === 'done' ? [record.item] : []));
+}
+
+/** How often a submitter has reached its queue and begun: it says so in the journal. */
+async function beginningsIn(journal: string): Promise<number> {
+  return (await recordsIn(journal)).filter(({ type }) => type === 'batch' || type === 'resumed').length;
+}
+
+/** Waits; throws as soon as the submitter ends with an error, which would be waited for in vain. */
+async function until(holds: () => Promise<boolean>, batch: Child): Promise<void> {
+  let failure: string | undefined;
+  void batch.ended.then(({ code, err }) => {
+    if (code !== 0) failure = `the batch ended with ${code}: ${err}`;
   });
+  while (!(await holds())) {
+    if (failure !== undefined) throw new Error(failure);
+    await sleep(10);
+  }
 }
 
 describeWithRedis('a fleet whose parts are killed', () => {
@@ -60,7 +81,7 @@ describeWithRedis('a fleet whose parts are killed', () => {
     return child;
   };
   const worker = (): Child =>
-    begin(['worker', '--queue', redis.url, '--device', 'cpu', '--threads', '1', '--lease', '2', '-q']);
+    begin(['worker', '--queue', redis.url, '--device', 'cpu', '--threads', '1', '--lease', '2', '-q', '--json']);
   const submitter = (output: string, ...more: string[]): Child =>
     begin(['batch', 'lines.jsonl', ...SMALL, '-o', output, '-q', '--resume', ...more]);
 
@@ -76,11 +97,12 @@ describeWithRedis('a fleet whose parts are killed', () => {
       const journal = join(folder, 'out', 'batch.journal.jsonl');
       const workers = Array.from({ length: WORKERS }, worker);
       let batch = submitter('out', '--queue', redis.url);
+      let submissions = 1;
       const killed = { worker: 0, batch: 0, queue: 0 };
       for (let kill = 0; kill < KILLS; kill += 1) {
         // Each when a further part of the batch is done, so that it meets the fleet at work.
         const wanted = Math.floor(((kill + 1) * PLANS) / (KILLS + 2));
-        while ((await doneIn(journal)).length < wanted) await sleep(10);
+        await until(async () => (await doneIn(journal)).length >= wanted, batch);
         await sleep(random.next().value * 150);
         const what = (['worker', 'batch', 'queue'] as const)[kill % 3] ?? 'worker';
         killed[what] += 1;
@@ -93,7 +115,11 @@ describeWithRedis('a fleet whose parts are killed', () => {
           await batch.ended;
           await sleep(random.next().value * 300);
           batch = submitter('out', '--queue', redis.url);
+          submissions += 1;
         } else {
+          // A program that never reached its queue says so and ends, as it should: what is killed is one in use.
+          await Promise.all(workers.map((child) => child.firstLine));
+          await until(async () => (await beginningsIn(journal)) >= submissions, batch);
           await redis.kill();
           await sleep(random.next().value * 300);
           await redis.begin();
@@ -101,8 +127,12 @@ describeWithRedis('a fleet whose parts are killed', () => {
       }
       const { code, err } = await batch.ended;
       expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(new RegExp(`${PLANS} items: \\d+ made`)) });
+      // One that is still starting would die of the signal.
+      await Promise.all(workers.map((child) => child.firstLine));
       for (const child of workers) child.signal('SIGTERM');
-      expect((await Promise.all(workers.map((child) => child.ended))).map((ended) => ended.code)).toEqual([0, 0]);
+      for (const ended of await Promise.all(workers.map((child) => child.ended))) {
+        expect(ended).toMatchObject({ code: 0 });
+      }
 
       const done = await doneIn(journal);
       expect(done).toHaveLength(PLANS);

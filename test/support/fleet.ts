@@ -36,6 +36,8 @@ export interface Child {
   readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
   readonly pid: number;
   readonly errors: () => string;
+  /** Its first line on stdout; rejects where it ends without one. */
+  readonly firstLine: Promise<string>;
   signal(name: NodeJS.Signals): void;
 }
 
@@ -54,5 +56,12 @@ export function startChild(cwd: string, argv: readonly string[], env: Record<str
   const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
     child.on('close', (code) => resolve({ code, out, err }));
   });
-  return { ended, pid: child.pid ?? 0, errors: () => err, signal: (name) => child.kill(name) };
+  const firstLine = new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      if (out.includes('\n')) resolve(out.slice(0, out.indexOf('\n')));
+    });
+    child.on('close', (code) => reject(new Error(`it ended with ${code} before it said anything: ${err}`)));
+  });
+  firstLine.catch(() => undefined); // not everybody waits for it
+  return { ended, firstLine, pid: child.pid ?? 0, errors: () => err, signal: (name) => child.kill(name) };
 }
