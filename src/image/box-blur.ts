@@ -6,19 +6,19 @@ const UNIT = 1 << 24;
 
 /**
  * The radius of boxes whose `PASSES` passes have a Gaussian's variance, with a fraction (Gwosdek et al., Theoretical
- * Foundations of Gaussian Convolution by Extended Box Filtering), as Pillow takes it.
+ * Foundations of Gaussian Convolution by Extended Box Filtering), in float32 as Pillow takes it.
  */
 function boxRadius(sigma: number): number {
-  const variance = sigma ** 2 / PASSES;
-  const whole = Math.floor((Math.sqrt(12 * variance + 1) - 1) / 2);
-  const above = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance);
-  return whole + above / (6 * (variance - (whole + 1) ** 2));
+  const variance = Math.fround(Math.fround(sigma ** 2) / PASSES);
+  const whole = Math.floor(Math.fround((Math.fround(Math.sqrt(12 * variance + 1)) - 1) / 2));
+  const above = Math.fround((2 * whole + 1) * (whole * (whole + 1) - 3 * variance));
+  return Math.fround(whole + Math.fround(above / (6 * (variance - (whole + 1) ** 2))));
 }
 
 /** One pass over `count` values from `at` on, `stride` apart; past the ends the last value goes on. */
 function blurLine(from: Uint8Array, to: Uint8Array, at: number, stride: number, count: number, radius: number): void {
   const whole = Math.trunc(radius);
-  const inner = Math.trunc(UNIT / (radius * 2 + 1));
+  const inner = Math.trunc(Math.fround(UNIT / Math.fround(radius * 2 + 1)));
   const edge = Math.trunc((UNIT - (whole * 2 + 1) * inner) / 2);
   const value = (i: number): number => from[at + Math.min(count - 1, Math.max(0, i)) * stride] ?? 0;
   let sum = 0;

@@ -1,6 +1,7 @@
 import { gaussianBlur } from './box-blur.js';
 import { type Box, compositeOnto, crop, cutOut, paste, unpremultiply } from './composite.js';
 import { type Fit, fitTo } from './fit.js';
+import { blurAlong } from './mask-blur.js';
 import { type Pixels, resize } from './resize.js';
 
 export interface MaskSettings {
@@ -28,37 +29,6 @@ function levelsOf({ data, width, height, channels }: Pixels, round: boolean): Pi
     }
   }
   return { data: grey, width, height, channels: 1 };
-}
-
-/** A place past an edge, mirrored at the edge's pixel. */
-function mirrored(i: number, count: number): number {
-  if (count === 1) return 0;
-  const period = 2 * (count - 1);
-  const place = ((i % period) + period) % period;
-  return place < count ? place : period - place;
-}
-
-/** A Gaussian along x or y: 2·int(2.5·sigma + 0.5) + 1 taps, as the webui asks OpenCV for. */
-function blurAlong(mask: Pixels, sigma: number, axis: 'x' | 'y'): Pixels {
-  if (sigma <= 0) return mask;
-  const reach = Math.trunc(2.5 * sigma + 0.5);
-  const raw = Array.from({ length: 2 * reach + 1 }, (_, i) => Math.exp(-((i - reach) ** 2) / (2 * sigma ** 2)));
-  const whole = raw.reduce((sum, weight) => sum + weight, 0);
-  const weights = Float64Array.from(raw, (weight) => weight / whole);
-  const { data, width, height } = mask;
-  const [count, lines] = axis === 'x' ? [width, height] : [height, width];
-  const [step, lineStep] = axis === 'x' ? [1, width] : [width, 1];
-  const places = Int32Array.from({ length: count + 2 * reach }, (_, i) => mirrored(i - reach, count) * step);
-  const out = new Uint8Array(data.length);
-  for (let line = 0; line < lines; line += 1) {
-    const start = line * lineStep;
-    for (let i = 0; i < count; i += 1) {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k += 1) sum += (weights[k] ?? 0) * (data[start + (places[i + k] ?? 0)] ?? 0);
-      out[start + i * step] = Math.min(255, Math.floor(sum + 0.5));
-    }
-  }
-  return { ...mask, data: out };
 }
 
 /** The mask as it counts: read, inverted, blurred. One channel, 255 where to repaint. */

@@ -26,3 +26,19 @@ export const boxMask = (width: number, height: number, [left, top, right, bottom
   );
 
 export const pngOf = ({ data, width, height }: Pixels): Promise<Buffer> => encodePng(data, width, height);
+
+/** The pictures of fixtures that other libraries made: of `test/fixtures/resize` and `scripts/webui-pictures.py`. */
+export function made(name: string, width: number, height: number, channels: 1 | 3 | 4): Pixels {
+  if (name === 'smooth') return draw(width, height, (x, y, c) => (x * 3 + y * 5 + c * 40) & 255, channels);
+  if (name !== 'noise') throw new Error(`no picture is called ${name}`);
+  let state = width * 1000 + height * 10 + channels;
+  return draw(
+    width,
+    height,
+    () => {
+      state = (Math.imul(1103515245, state) + 12345) & 0x7fffffff;
+      return (state >> 16) & 255;
+    },
+    channels,
+  );
+}

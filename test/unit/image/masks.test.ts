@@ -46,9 +46,10 @@ describe('a mask', () => {
     for (const sigma of [0.4, 1.5, 4]) {
       const row = draw(24, 1, (x) => line[x] ?? 0, 1);
       const column = draw(1, 24, (_x, y) => line[y] ?? 0, 1);
-      const want = blurred(line, sigma).map((value) => Math.floor(value + 0.5));
-      expect(levels(readMask(row, { ...PLAIN, blurX: sigma }))).toEqual(want);
-      expect(levels(readMask(column, { ...PLAIN, blurY: sigma }))).toEqual(want);
+      const got = levels(readMask(row, { ...PLAIN, blurX: sigma }));
+      // Weights of 8 bits, each off by half of one: OpenCV's (webui-pictures.test.ts has its bytes).
+      for (const [i, value] of blurred(line, sigma).entries()) expect(Math.abs((got[i] ?? 0) - value)).toBeLessThan(4);
+      expect(levels(readMask(column, { ...PLAIN, blurY: sigma }))).toEqual(got);
     }
   });
 

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Pixels, resize } from '../../../src/image/resize.js';
+import { resize } from '../../../src/image/resize.js';
 import type { ResizeFilter } from '../../../src/image/resize-filters.js';
 import { cosine, sine } from '../../../src/image/sine.js';
+import { made } from '../../support/pictures.js';
 import { ROOT } from '../../support/project.js';
 
 type Case = [
@@ -21,34 +22,11 @@ const FIXTURE: { pillow: string; cases: Case[] } = JSON.parse(
   readFileSync(join(ROOT, 'test/fixtures/resize/pixels.json'), 'utf8'),
 );
 
-/** The pictures of the fixture's README. */
-const PICTURES: Record<string, (width: number, height: number, channels: 1 | 3 | 4) => Pixels> = {
-  noise(width, height, channels) {
-    let x = width * 1000 + height * 10 + channels;
-    const data = Uint8Array.from({ length: width * height * channels }, () => {
-      x = (Math.imul(1103515245, x) + 12345) & 0x7fffffff;
-      return (x >> 16) & 255;
-    });
-    return { data, width, height, channels };
-  },
-  smooth(width, height, channels) {
-    const data = new Uint8Array(width * height * channels);
-    for (const i of data.keys()) {
-      const pixel = Math.floor(i / channels);
-      data[i] = (pixel % width) * 3 + Math.floor(pixel / width) * 5 + (i % channels) * 40;
-    }
-    return { data, width, height, channels };
-  },
-};
-
-const picture = (name: string, width: number, height: number, channels: 1 | 3 | 4): Pixels =>
-  PICTURES[name]?.(width, height, channels) ?? { data: new Uint8Array(), width, height, channels };
-
 describe('resize', () => {
   it(`gives the bytes of Pillow ${FIXTURE.pillow} for every filter, kind of picture and pair of sizes`, () => {
     expect(FIXTURE.cases.length).toBe(456);
     const wrong = FIXTURE.cases.filter(([name, channels, width, height, toWidth, toHeight, filter, hash]) => {
-      const resized = resize(picture(name, width, height, channels), toWidth, toHeight, filter);
+      const resized = resize(made(name, width, height, channels), toWidth, toHeight, filter);
       expect([resized.width, resized.height, resized.channels]).toEqual([toWidth, toHeight, channels]);
       return createHash('sha256').update(resized.data).digest('hex').slice(0, 32) !== hash;
     });
@@ -56,7 +34,7 @@ describe('resize', () => {
   });
 
   it('copies a picture that has the size already', () => {
-    const image = picture('noise', 4, 3, 4);
+    const image = made('noise', 4, 3, 4);
     const copy = resize(image, 4, 3, 'lanczos');
     expect(copy.data).toEqual(image.data);
     expect(copy.data).not.toBe(image.data);
@@ -68,7 +46,7 @@ describe('resize', () => {
     [65_536, 1],
     [Number.NaN, 4],
   ])('refuses %d x %d pixels', (width, height) => {
-    expect(() => resize(picture('noise', 2, 2, 1), width, height, 'box')).toThrow(RangeError);
+    expect(() => resize(made('noise', 2, 2, 1), width, height, 'box')).toThrow(RangeError);
   });
 
   it('refuses data of another length', () => {
