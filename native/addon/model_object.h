@@ -1,5 +1,5 @@
 #pragma once
-// The model as JavaScript holds it: each method checks and copies its arguments and queues a task.
+// The model as JavaScript holds it: each method queues a job of the boundary's.
 #include "addon/module.h"
 
 namespace sdgen::addon {
@@ -19,28 +19,17 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     ModelDescription description;
     Engine* engine = nullptr;  // the worker's, until that is closed
   };
-  using Result = std::function<Napi::Value(Napi::Env)>;
+  using Prepare = boundary::Job (*)(const boundary::Argument&, const ModelDescription&);
 
   Napi::Value describe(const Napi::CallbackInfo& info);
   Napi::Value estimate(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
-  Napi::Value encode_text(const Napi::CallbackInfo& info);
-  Napi::Value sample(const Napi::CallbackInfo& info);
-  Napi::Value decode(const Napi::CallbackInfo& info);
-  Napi::Value encode(const Napi::CallbackInfo& info);
-  Napi::Value resize_latent(const Napi::CallbackInfo& info);
+  /// job(request, listener, onHook): what `prepare` makes of the request; a null name stands for a listener that there is not.
+  template <Prepare prepare, const char* listener_name = nullptr, bool has_hook = false>
+  Napi::Value job(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   const Opened& opened() const;
-  /// Queues what `prepare` makes of the arguments and returns its NativeJob, rejected at once where they are wrong.
-  /// `hook` answers what the task asks.
-  template <typename Prepare>
-  Napi::Value job(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name, Napi::Value hook,
-                  Prepare prepare);
-  /// A job of one engine call that may be profiled; resolves to {[value_name], profile}.
-  template <typename Request, typename Compute>
-  Napi::Value compute(const Napi::CallbackInfo& info, Napi::Value listener, const char* listener_name, Napi::Value hook,
-                      Request (*read)(Napi::Value, const ModelDescription&), const char* value_name, Compute compute);
   /// Tells V8 how much memory hangs on this object.
   void account(int64_t bytes);
 

@@ -1,8 +1,8 @@
 #include "addon/module.h"
 
 #include "addon/model_object.h"
-#include "addon/results.h"
-#include "addon/tool_calls.h"
+#include "boundary/requests.h"
+#include "boundary/values.h"
 
 namespace sdgen::addon {
 
@@ -44,6 +44,25 @@ Napi::Promise AddonState::add(Call call) {
   return calls_.back().deferred.Promise();
 }
 
+Napi::Value AddonState::launch(const std::function<Call()>& prepare) {
+  std::shared_ptr<Task> task;
+  std::weak_ptr<Worker> worker;
+  const auto promise = promised(env_, [&] {
+    Call call = prepare();
+    task = call.task;
+    worker = call.worker;
+    call.worker->submit(task);
+    return add(std::move(call));
+  });
+  const auto cancel = [task, worker](const Napi::CallbackInfo&) {
+    if (const auto alive = worker.lock(); alive && task) alive->cancel(task);
+  };
+  Napi::Object job = Napi::Object::New(env_);
+  job.Set("promise", promise);
+  job.Set("cancel", Napi::Function::New(env_, cancel, "cancel"));
+  return job;
+}
+
 void AddonState::drain() {
   missed_ = draining_;
   if (draining_) return;  // called by a listener that runs the event loop itself: its caller rings again
@@ -65,7 +84,7 @@ void AddonState::deliver(Call& call) {
   const std::optional<Event> event = call.task->take_event();
   if (!event || call.listener.IsEmpty() || call.thrown) return;
   try {
-    call.listener.Call({Js{env_}(*event)});
+    call.listener.Call({to_js(env_, boundary::to_value(*event))});
   } catch (const Napi::Error& error) {
     call.thrown = error;
     call.worker->cancel(call.task);
@@ -77,7 +96,10 @@ void AddonState::answer(Call& call) {
   if (!question) return;
   try {
     if (call.hook.IsEmpty()) throw Error(ErrorCode::kInvalidArgument, "hooks are asked for, and there is no onHook to call");
-    if (!call.thrown) read_hook_reply(call.hook.Call({Js{env_}(*question)}), *question);
+    if (!call.thrown) {
+      const Napi::Value reply = call.hook.Call({to_js(env_, boundary::to_value(*question))});
+      boundary::read_hook_reply(argument(reply, "the hook's answer"), *question);
+    }
   } catch (const Napi::Error& error) {
     call.thrown = error;
   } catch (const Error& error) {
@@ -109,32 +131,46 @@ void AddonState::stop_workers() noexcept {
   }
 }
 
+namespace {
+
+/// A call of a tool: a job on a worker of its own, which needs no model.
+template <boundary::Job (*prepare)(const boundary::Argument&)>
+Napi::Value tool(const Napi::CallbackInfo& info) {
+  auto& state = *info.Env().GetInstanceData<AddonState>();
+  return state.launch([&]() -> Call {
+    boundary::Job made = prepare(argument(info[0]));
+    const auto result = [value = std::move(made.result)](Napi::Env env) { return to_js(env, value()); };
+    return {state.start_worker(), std::make_shared<Task>(std::move(made.work)), result, Napi::Promise::Deferred::New(info.Env()), {}};
+  });
+}
+
+Napi::Value version(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), engine_version()); }
+
+Napi::Value capabilities(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return to_js(info.Env(), boundary::capabilities()); });
+}
+
+}  // namespace
+
 }  // namespace sdgen::addon
 
 static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  using namespace sdgen;
   using namespace sdgen::addon;
   return guarded(env, [&] {
     auto* state = new AddonState(env);
     env.SetInstanceData(state);
     state->connect();
     state->model_class = Napi::Persistent(ModelObject::define(env));
-    exports.Set("version", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
-      return Napi::String::New(info.Env(), engine_version());
-    }, "version"));
-    exports.Set("capabilities", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
-      const Js js{info.Env()};
-      return guarded(info.Env(), [&] {
-        return js.object({{"version", js(engine_version())}, {"samplers", js(sampler_ids())},
-                          {"noiseSources", js(kNoiseSources)}, {"devices", js(device_infos())},
-                          {"families", js(family_ids())}});
-      });
-    }, "capabilities"));
-    exports.Set("bench", Napi::Function::New(env, start_bench, "bench"));
-    exports.Set("probePeak", Napi::Function::New(env, start_probe, "probePeak"));
-    exports.Set("debugEval", Napi::Function::New(env, start_eval, "debugEval"));
-    exports.Set("debugCompare", Napi::Function::New(env, start_compare, "debugCompare"));
-    exports.Set("openModel", Napi::Function::New(env, ModelObject::open, "openModel"));
+    const auto add = [&](const char* name, Napi::Value (*call)(const Napi::CallbackInfo&)) {
+      exports.Set(name, Napi::Function::New(env, call, name));
+    };
+    add("version", version);
+    add("capabilities", capabilities);
+    add("bench", tool<sdgen::boundary::bench_job>);
+    add("probePeak", tool<sdgen::boundary::probe_job>);
+    add("debugEval", tool<sdgen::boundary::eval_job>);
+    add("debugCompare", tool<sdgen::boundary::compare_job>);
+    add("openModel", ModelObject::open);
     return exports;
   });
 }

@@ -2,7 +2,8 @@
 // What one JavaScript environment holds: its calls under way, its workers, the way back from their threads.
 #include <list>
 
-#include "addon/errors.h"
+#include "addon/values.h"
+#include "boundary/jobs.h"
 
 namespace sdgen::addon {
 
@@ -13,7 +14,7 @@ struct Call {
   std::function<Napi::Value(Napi::Env)> result;  // makes the value of a task that did not fail
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference owner;           // keeps the model alive
-  Napi::FunctionReference listener;      // may be empty
+  Napi::FunctionReference listener{};    // may be empty
   Napi::FunctionReference hook{};        // may be empty: then the task asks nothing
   std::optional<Napi::Error> thrown{};   // by the listener: cancels the call and becomes its error
 };
@@ -30,6 +31,8 @@ class AddonState {
   std::shared_ptr<Worker> start_worker();
   /// Settles the call when its task, submitted already, is finished; keeps the event loop alive until then.
   Napi::Promise add(Call call);
+  /// Submits the call that `prepare` makes: a NativeJob {promise, cancel}, rejected at once where that throws.
+  Napi::Value launch(const std::function<Call()>& prepare);
 
   Napi::FunctionReference model_class;
 

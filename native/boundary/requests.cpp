@@ -1,13 +1,11 @@
-#include "addon/arguments.h"
+#include "boundary/requests.h"
 
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <span>
 
-#include "addon/argument.h"
-
-namespace sdgen::addon {
+namespace sdgen::boundary {
 
 namespace {
 
@@ -108,10 +106,6 @@ SamplerOptions read_sampler_options(const Argument& options) {
   return read;
 }
 
-OpenOptions read_open_options(Napi::Value value) {
-  return read_open_options(Argument(value, ""));
-}
-
 OpenOptions read_open_options(const Argument& options) {
   OpenOptions read;
   read.path = options["path"].text();
@@ -130,8 +124,7 @@ Tiling read_tiling(const Argument& tiling) {
   return {tiling["tile"].integer(4, kLargestSide), tiling["overlap"].integer(1, kLargestSide)};
 }
 
-EstimateRequest read_estimate_request(Napi::Value value) {
-  const Argument request(value, "");
+EstimateRequest read_estimate_request(const Argument& request) {
   EstimateRequest read;
   read.latent_width = request["latentWidth"].integer(1, kLargestSide);
   read.latent_height = request["latentHeight"].integer(1, kLargestSide);
@@ -143,8 +136,7 @@ EstimateRequest read_estimate_request(Napi::Value value) {
   return read;
 }
 
-TextRequest read_text_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, "");
+TextRequest read_text_request(const Argument& request, const ModelDescription& model) {
   const int64_t window = model.text.positions;
   const auto most_chunks = static_cast<uint32_t>(kMostTokens / window);
   TextRequest read;
@@ -163,8 +155,8 @@ TextRequest read_text_request(Napi::Value value, const ModelDescription& model) 
   return read;
 }
 
-SampleRequest read_sample_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, ""), sigmas = request["sigmas"], timesteps = request["timesteps"];
+SampleRequest read_sample_request(const Argument& request, const ModelDescription& model) {
+  const Argument sigmas = request["sigmas"], timesteps = request["timesteps"];
   SampleRequest read;
   read.latent_width = request["latentWidth"].integer(1, kLargestSide);
   read.latent_height = request["latentHeight"].integer(1, kLargestSide);
@@ -211,8 +203,7 @@ SampleRequest read_sample_request(Napi::Value value, const ModelDescription& mod
   return read;
 }
 
-void read_hook_reply(Napi::Value value, HookCall& call) {
-  const Argument reply(value, "the hook's answer");
+void read_hook_reply(const Argument& reply, HookCall& call) {
   call.replaced.assign(call.latents.size(), false);
   if (!reply.given()) return;
   const std::vector<Argument> latents = reply.elements(static_cast<uint32_t>(call.latents.size()));
@@ -225,9 +216,9 @@ void read_hook_reply(Napi::Value value, HookCall& call) {
   }
 }
 
-std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescription&) {
+std::vector<Picture> read_encode_request(const Argument& request, const ModelDescription&) {
   std::vector<Picture> pictures;
-  for (const Argument& image : Argument(value, "")["images"].elements(kLargestBatch)) {
+  for (const Argument& image : request["images"].elements(kLargestBatch)) {
     Picture picture;
     picture.width = image["width"].integer(1, kLargestSide);
     picture.height = image["height"].integer(1, kLargestSide);
@@ -237,25 +228,18 @@ std::vector<Picture> read_encode_request(Napi::Value value, const ModelDescripti
   return pictures;
 }
 
-DecodeRequest read_decode_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, "");
+DecodeRequest read_decode_request(const Argument& request, const ModelDescription& model) {
   return {read_latent(request["latent"], model.latent_channels), read_tiling(request["tiling"])};
 }
 
-ResizeRequest read_resize_request(Napi::Value value, const ModelDescription& model) {
-  const Argument request(value, "");
+ResizeRequest read_resize_request(const Argument& request, const ModelDescription& model) {
   return {read_latent(request["latent"], model.latent_channels), request["width"].integer(1, kLargestSide), request["height"].integer(1, kLargestSide),
           static_cast<LatentResize>(request["mode"].one_of(kLatentResizes))};
 }
 
-bool read_switch(Napi::Value request, const char* name) {
-  const Argument value = Argument(request, "")[name];
+bool read_switch(const Argument& request, const char* name) {
+  const Argument value = request[name];
   return value.given() && value.boolean();
 }
 
-Napi::Function read_listener(Napi::Value value, const char* name) {
-  const Argument listener(value, name);
-  return listener.given() ? listener.function() : Napi::Function();
-}
-
-}  // namespace sdgen::addon
+}  // namespace sdgen::boundary

@@ -1,12 +1,10 @@
-#include "addon/tool_arguments.h"
+#include "boundary/tool_requests.h"
 
-#include "addon/argument.h"
-#include "addon/arguments.h"
+#include "boundary/requests.h"
 
-namespace sdgen::addon {
+namespace sdgen::boundary {
 
-bench::Options read_bench_options(Napi::Value value) {
-  const Argument options(value, "");
+bench::Options read_bench_options(const Argument& options) {
   bench::Options read;
   const auto list = [&](const char* field) {
     std::vector<std::string> items;
@@ -29,20 +27,18 @@ bench::Options read_bench_options(Napi::Value value) {
   return read;
 }
 
-ProbeOptions read_probe_options(Napi::Value value) {
+ProbeOptions read_probe_options(const Argument& options) {
   constexpr std::array<const char*, 2> measured{"fp32", "bf16"};
-  const Argument options(value, "");
   const size_t precision = options["precision"].one_of(measured);
   return {measured.at(precision), static_cast<int>(options["threads"].integer(0, 1024)), options["seconds"].number(0, 60)};
 }
 
-tools::EvalOptions read_eval_options(Napi::Value value) {
-  const Argument options(value, "");
+tools::EvalOptions read_eval_options(const Argument& options) {
   tools::EvalOptions read;
   read.part = options["part"].text();
   read.inputs = options["inputs"].text();
   read.output = options["output"].text();
-  read.inner = read_switch(value, "inner");
+  read.inner = read_switch(options, "inner");
   if (read.part != "sampler") {
     read.open = read_open_options(options);
     return read;
@@ -55,8 +51,8 @@ tools::EvalOptions read_eval_options(Napi::Value value) {
   return read;
 }
 
-tools::CompareOptions read_compare_options(Napi::Value value) {
-  const Argument options(value, ""), second = options["second"];
+tools::CompareOptions read_compare_options(const Argument& options) {
+  const Argument second = options["second"];
   tools::CompareOptions read;
   read.open = read_open_options(options);
   read.device = second["device"].device(kDevices);
@@ -67,4 +63,4 @@ tools::CompareOptions read_compare_options(Napi::Value value) {
   return read;
 }
 
-}  // namespace sdgen::addon
+}  // namespace sdgen::boundary
