@@ -1,9 +1,9 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
-import { crop } from '../image/composite.js';
-import { upscaleTo } from '../image/upscalers.js';
+import type { Pixels } from '../image/resize.js';
 import type { Latent } from '../native/types.js';
 import { isLatentUpscaler, LATENT_UPSCALERS, type PixelUpscaler } from '../request/upscalers.js';
 import { middleOf } from './hires-size.js';
+import { pictureThread } from './picture-thread.js';
 import type { GenerationPlan } from './plan.js';
 import type { PlanHires } from './plan-hires.js';
 import { scaledLatent } from './scaled-latent.js';
@@ -35,10 +35,13 @@ async function throughPixels(
   const tiling = plan.tiling === 'none' ? {} : { tiling: plan.tiling };
   const { images } = await model.engine.decode({ latent, ...tiling }, { signal });
   const cells = (side: number): number => side - (side % latentScale);
-  const enlarged = images.map(({ data, width, height }) => {
-    const picture = upscaleTo({ data, width, height, channels: 3 }, resized.width, resized.height, upscaler);
-    return crop(picture, { x: 0, y: 0, width: cells(resized.width), height: cells(resized.height) });
-  });
+  const { width, height } = resized;
+  const kept = { width: cells(width), height: cells(height) };
+  const enlarged: Pixels[] = [];
+  for (const { data, width: w, height: h } of images) {
+    const image = { data, width: w, height: h, channels: 3 } as const;
+    enlarged.push(await pictureThread.run('enlarge', { image, width, height, upscaler, kept }, signal));
+  }
   const { moments } = await model.engine.encode({ images: enlarged }, { signal });
   return scaledLatent(moments.mean, plan);
 }

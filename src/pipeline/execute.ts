@@ -269,14 +269,17 @@ async function decode(
     throw new FailureError('E_INTERNAL', `the engine gave ${images.length} pictures for ${seeds.length} seeds`);
   }
   state.completeImages(done + images.length);
-  return images.map((image, i) => {
+  const made: GeneratedImage[] = [];
+  for (const [i, image] of images.entries()) {
     const known = trails.filter((points) => points !== undefined);
     const passes = known.length < trails.length ? undefined : known.map((points) => passOf(points, i));
-    return describeImage(
-      { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes },
-      pictures === undefined ? image : { ...image, ...pictures.finish({ ...image, channels: 3 }, done + i) },
-    );
-  });
+    const { data, width, height } = image;
+    const result = { data, width, height, channels: 3 } as const;
+    const finished = pictures === undefined ? image : await pictures.finish(result, done + i, state.signal);
+    const facts = { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes };
+    made.push(describeImage(facts, { ...image, ...finished }));
+  }
+  return made;
 }
 
 /**

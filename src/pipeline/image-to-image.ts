@@ -7,14 +7,8 @@ import { furtherKind } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
 import type { PlanStart } from './plan-start.js';
 import type { RunSeeds } from './seeds.js';
-import {
-  isBlank,
-  planPicture,
-  prepareStart,
-  type RunInputs,
-  type StartPictures,
-  type StartSettings,
-} from './start-pictures.js';
+import { beginWith } from './start.js';
+import type { RunInputs, StartPictures, StartSettings } from './start-pictures.js';
 import { planGeneration } from './text-to-image.js';
 
 /** The request with a size: its own, else the first picture's, down to a multiple of 8. @throws UsageError */
@@ -87,13 +81,13 @@ export interface PlannedImages {
  * Resolves a request that begins with pictures into plain data.
  * @throws UsageError for what the request asks wrongly, FailureError for what the model cannot do
  */
-export function planImageToImage(
+export async function planImageToImage(
   request: SizedImageRequest,
   context: RuntimeContext,
   seeds: RunSeeds,
   tokenizer: ClipTokenizer,
   inputs: RunInputs,
-): PlannedImages {
+): Promise<PlannedImages> {
   const { options, model } = context;
   if (!model.description.vae.hasEncoder) {
     throw new FailureError(
@@ -117,20 +111,17 @@ export function planImageToImage(
     );
   }
   const asked = startSettings(request, context, inputs.mask !== undefined);
-  const blank = isBlank(inputs, asked);
-  const settings = blank ? { ...asked, mask: null } : asked;
-  const pictures = prepareStart(inputs, settings);
+  const pictures = await beginWith(inputs, asked, context.state.signal);
+  const { isBlank, names } = pictures;
+  const settings = isBlank ? { ...asked, mask: null } : asked;
   const [encoded = settings.size] = pictures.encoded;
   const start: PlanStart = {
-    pictures: inputs.pictures.map(planPicture),
+    pictures: [...names.pictures],
     denoisingStrength,
     exactSteps: options.img2imgFixSteps,
     resizeMode: settings.resizeMode,
     background: settings.background,
-    mask:
-      settings.mask === null || inputs.mask === undefined
-        ? null
-        : { picture: planPicture(inputs.mask), ...settings.mask },
+    mask: settings.mask === null || names.mask === undefined ? null : { picture: names.mask, ...settings.mask },
     encoded: { width: encoded.width, height: encoded.height },
     output: { width: pictures.output.width, height: pictures.output.height },
     noiseMultiplier: request.initialNoiseMultiplier ?? options.initialNoiseMultiplier,
@@ -141,6 +132,6 @@ export function planImageToImage(
     maskWeight: kind === 'inpaint' ? options.inpaintingMaskWeight : null,
     imageCfgScale,
   };
-  const notes = blank ? ['the mask is black: there is no masked part, and the whole picture is made anew'] : [];
+  const notes = isBlank ? ['the mask is black: there is no masked part, and the whole picture is made anew'] : [];
   return { plan: { ...plan, kind: 'img2img', start }, pictures, notes };
 }

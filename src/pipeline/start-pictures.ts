@@ -38,8 +38,8 @@ export interface StartSettings extends Pick<PlanStart, 'resizeMode' | 'backgroun
   readonly latentScale: number;
 }
 
-/** Pictures as a run begins with them. */
-export interface StartPictures {
+/** Pictures as a run begins with them, as plain data. */
+export interface PreparedPictures {
   /** RGB of one size, in the order of the inputs. */
   readonly encoded: readonly Pixels[];
   /** One grey value a pixel of what is encoded, 255 where to repaint; undefined: everywhere. */
@@ -48,8 +48,20 @@ export interface StartPictures {
   readonly latentMask: Float32Array | undefined;
   /** Of the finished pictures. */
   readonly output: Size;
+  /** What of each input is put over its result, RGBA; undefined: nothing. */
+  readonly overlays: readonly (Pixels | undefined)[];
+  /** The part that is made, where it is not the whole. */
+  readonly region: Box | undefined;
+  /** Only the masked part was to be made and the mask is black: it counts as none. */
+  readonly isBlank: boolean;
+  /** The inputs as a plan names them, and the mask. */
+  readonly names: { readonly pictures: readonly PlanPicture[]; readonly mask: PlanPicture | undefined };
+}
+
+/** Pictures as a run begins with them, and what becomes of its results. */
+export interface StartPictures extends PreparedPictures {
   /** What becomes of the result that began with picture i modulo their count. */
-  readonly finish: (result: Pixels, index: number) => Pixels;
+  readonly finish: (result: Pixels, index: number, signal: AbortSignal) => Promise<Pixels>;
 }
 
 /** A picture as a plan names it. */
@@ -91,32 +103,31 @@ function startOf(flat: Pixels, settings: StartSettings, mask: ReturnType<typeof 
   return { encoded: filled, mask: here, overlay };
 }
 
-interface Finish {
-  readonly encoded: Pixels;
+/** What is done to a result. */
+export interface FinishInput {
+  readonly result: Pixels;
+  /** Whose colours it takes, if it does. */
+  readonly like: Pixels | undefined;
   readonly overlay: Pixels | undefined;
+  readonly region: Box | undefined;
 }
 
-function finisher(starts: readonly Finish[], region: Box | undefined, correction: boolean): StartPictures['finish'] {
-  return (result, index) => {
-    const start = starts[index % starts.length];
-    if (start === undefined) return result;
-    const corrected = correction ? correctColours(result, start.encoded) : result;
-    return start.overlay === undefined ? corrected : putOver(corrected, start.overlay, region);
-  };
-}
-
-/** Whether the mask of these inputs is black where only the masked part was to be made. */
-export function isBlank(inputs: RunInputs, settings: StartSettings): boolean {
-  return settings.mask !== null && maskFor(inputs, settings) === undefined;
+/** A result with the colours of what it began with, and under what is put over it. */
+export function finishPicture({ result, like, overlay, region }: FinishInput): Pixels {
+  const corrected = like === undefined ? result : correctColours(result, like);
+  return overlay === undefined ? corrected : putOver(corrected, overlay, region);
 }
 
 /**
  * Prepares a run's pictures as the webui does: transparent places on the background, the run's size, the mask.
  * @throws UsageError for pictures of several sizes where there can be but one
  */
-export function prepareStart(inputs: RunInputs, settings: StartSettings): StartPictures {
+export function prepareStart(inputs: RunInputs, asked: StartSettings): PreparedPictures {
   const [first, ...more] = inputs.pictures;
   if (first === undefined) throw new UsageError('at least one picture is needed', 'initImages');
+  const found = maskFor(inputs, asked);
+  const isBlank = asked.mask !== null && found === undefined;
+  const settings = isBlank ? { ...asked, mask: null } : asked;
   const needsOneSize = settings.mask !== null || settings.resizeMode === 'latent';
   if (needsOneSize && more.some((picture) => !sameSize(picture, first))) {
     const why = settings.mask === null ? 'in the resize mode "latent"' : 'with a mask';
@@ -126,8 +137,7 @@ export function prepareStart(inputs: RunInputs, settings: StartSettings): StartP
   if (settings.resizeMode === 'latent' && Math.min(first.width, first.height) < latentScale) {
     throw new UsageError(`the picture is too small: sides of ${latentScale} pixels or more are needed`, 'initImages');
   }
-  const mask = maskFor(inputs, settings);
-  const starts = inputs.pictures.map((picture) => startOf(flatten(picture, background), settings, mask));
+  const starts = inputs.pictures.map((picture) => startOf(flatten(picture, background), settings, found));
   const here = starts[0]?.mask;
   const [cellsX, cellsY] = [size.width / latentScale, size.height / latentScale];
   const round = settings.mask?.round ?? true;
@@ -135,8 +145,11 @@ export function prepareStart(inputs: RunInputs, settings: StartSettings): StartP
     encoded: starts.map(({ encoded }) => encoded),
     mask: here,
     latentMask: here && latentMask(here, cellsX, cellsY, round),
-    output: mask?.region ? { width: first.width, height: first.height } : size,
-    finish: finisher(starts, mask?.region, settings.colorCorrection),
+    output: found?.region ? { width: first.width, height: first.height } : size,
+    overlays: starts.map(({ overlay }) => overlay),
+    region: found?.region,
+    isBlank,
+    names: { pictures: inputs.pictures.map(planPicture), mask: inputs.mask && planPicture(inputs.mask) },
   };
 }
 

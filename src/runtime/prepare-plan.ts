@@ -11,7 +11,8 @@ import {
   pictureSize,
 } from '../pipeline/plan.js';
 import type { PlanHires } from '../pipeline/plan-hires.js';
-import { prepareStart, settingsOf } from '../pipeline/start-pictures.js';
+import { beginWith } from '../pipeline/start.js';
+import { settingsOf } from '../pipeline/start-pictures.js';
 import { parseWith } from '../request/describe.js';
 import { FailureError, UsageError } from '../request/errors.js';
 import type { PictureInput } from '../request/img2img.js';
@@ -183,7 +184,7 @@ function requireSame({ model: wanted }: GenerationPlan, model: OpenModel): void 
  * The pictures that a plan begins with.
  * @throws FailureError E_INPUT where they are not those that it was made with
  */
-async function picturesOf(plan: GenerationPlan, input: PlanInput, latentScale: number) {
+async function picturesOf(plan: GenerationPlan, input: PlanInput, latentScale: number, signal: AbortSignal) {
   const { start } = plan;
   const { initImages = [], mask } = input;
   if (start === null) {
@@ -193,7 +194,7 @@ async function picturesOf(plan: GenerationPlan, input: PlanInput, latentScale: n
   if (initImages.length === 0) throw new UsageError('the plan begins with a picture: give it too', 'initImages');
   const inputs = await readInputs(initImages, mask);
   requireInputs(start, inputs);
-  const pictures = prepareStart(inputs, settingsOf(start, plan, latentScale));
+  const pictures = await beginWith(inputs, settingsOf(start, plan, latentScale), signal);
   const { width, height } = pictures.encoded[0] ?? plan;
   const { output } = pictures;
   if (width !== start.encoded.width || height !== start.encoded.height || !sameSize(output, start.output)) {
@@ -234,7 +235,7 @@ export async function preparePlan(run: PrepareInput, input: PlanInput, parts: Pr
     const context = createContext({ model, options, device, state, commandOptions });
     onStage('plan');
     const plan = asRun(saved, device, model);
-    const start = await picturesOf(plan, input, model.description.latentScale);
+    const start = await picturesOf(plan, input, model.description.latentScale, state.signal);
     return { output, context, plan, planSha256: hashPlan(plan), sheet, ...start, ...estimateRun(plan, context, sheet) };
   } catch (error) {
     model.release?.();

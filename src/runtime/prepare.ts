@@ -228,7 +228,7 @@ async function planRun(run: OpenedRun, parts: PrepareParts): Promise<PreparedRun
     return { output: request, context, plan, planSha256: hashPlan(plan), sheet, ...estimateRun(plan, context, sheet) };
   }
   const { inputs } = completed;
-  const { plan, pictures, notes } = planImageToImage(completed.request, context, seeds, tokenizer, inputs);
+  const { plan, pictures, notes } = await planImageToImage(completed.request, context, seeds, tokenizer, inputs);
   const sheet = request.grid ? gridSize(imageCount(plan), pictureSize(plan)) : undefined;
   return {
     output: request,

@@ -1,4 +1,4 @@
-import { readPicture } from '../image/read-picture.js';
+import { pictureThread } from '../pipeline/picture-thread.js';
 import type { PlanStart } from '../pipeline/plan-start.js';
 import { planPicture, type RunInputs } from '../pipeline/start-pictures.js';
 import { FailureError } from '../request/errors.js';
@@ -12,7 +12,7 @@ import type { PictureInput, PixelInput } from '../request/img2img.js';
 export async function decodeInput(input: PictureInput, name: string, notes: string[]): Promise<PixelInput> {
   if (!(input instanceof Uint8Array)) return input;
   try {
-    const read = await readPicture(input);
+    const read = await pictureThread.run('read', input);
     notes.push(...read.notes.map((note) => `${name} ${note}`));
     const { data, width, height, channels } = read.pixels;
     return { data, width, height, channels: channels === 4 ? 4 : 3 };

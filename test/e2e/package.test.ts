@@ -69,6 +69,9 @@ describe('the installed package', { timeout: PATIENCE_MS }, () => {
       stderr: '',
     });
     expect(await readImageInfo(readFileSync(join(folder, 'x.png')))).toMatchObject({ width: 64, height: 64 });
+    // Pictures are prepared in a thread whose file the package has to bring.
+    const again = ['x.png', '-p', 'a fox', '-m', 'micro1', '--steps', '2', '--quiet', '--output', 'y.png'];
+    expect(run(command, ['img2img', ...again])).toMatchObject({ status: 0, stdout: 'y.png\n', stderr: '' });
   });
 
   it("runs the README's example of the library", async () => {

@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { encodePicture, readImageInfo } from '../../image/codec.js';
 import { requireEncodable } from '../../image/formats.js';
 import { formatPairs } from '../../image/infotext.js';
-import { dropAlpha, readPicture } from '../../image/read-picture.js';
-import { upscalePicture } from '../../pipeline/upscale.js';
+import { pictureThread } from '../../pipeline/picture-thread.js';
 import { UsageError } from '../../request/errors.js';
 import { UPSCALE_LIMITS } from '../../request/limits.js';
 import { parseUpscale } from '../../request/upscale.js';
@@ -102,10 +101,9 @@ async function resizeOne(
       `a picture of ${info.width}x${info.height} or its result has more than the ${most} pixels that this server takes`,
     );
   }
-  const { pixels } = await readPicture(bytes);
-  const { pixels: made, notes } = upscalePicture(pixels, request);
+  const { pixels, notes } = await pictureThread.run('upscale', { bytes, request });
   const { format, quality } = fileOptions(options.view().webui);
-  const { data, width, height } = dropAlpha(made);
+  const { data, width, height } = pixels;
   const done = formatPairs(notes);
   const parameters = info.texts.find(({ keyword }) => keyword === 'parameters')?.text ?? '';
   const texts =
