@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMostTokens = 1 << 16;
 constexpr uint32_t kMostPrompts = 1 << 16;  // texts, parts, stages, evaluations
-constexpr std::array kUniPcVariants{"bh1", "bh2"};
+constexpr std::array kUniPcVariants{"bh1", "bh2", "vary_coeff"};
 constexpr std::array kMaskFills{"keep", "noise", "nothing"};
 constexpr int64_t kLargestSeed = (int64_t{1} << 53) - 1;
 

@@ -11,8 +11,8 @@
 
 namespace sdgen {
 
-/// UniPC's B(h): h itself (the webui's default) or e^h - 1.
-enum class UniPcVariant { kBh1, kBh2 };
+/// UniPC's B(h): h itself (the webui's default) or e^h - 1; or coefficients that vary with h.
+enum class UniPcVariant { kBh1, kBh2, kVaryCoeff };
 
 struct SamplerOptions {
   double eta = 1.0, s_churn = 0.0, s_tmin = 0.0, s_tmax = 1e308, s_noise = 1.0;

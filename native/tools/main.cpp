@@ -15,7 +15,7 @@ using sdgen::tools::EvalOptions;
 constexpr const char* kUsage =
     "usage: sdgen-eval --part text|unet|vae-decode|vae-encode --model FILE --inputs IN.safetensors --output OUT.safetensors [--inner]\n"
     "       sdgen-eval --part sampler --sampler ID --schedule NAME --inputs IN --output OUT [--eta N] [--s-churn N] [--s-tmin N]\n"
-    "                  [--s-tmax N] [--s-noise N] [--unipc-order N] [--unipc-variant bh1|bh2] [--start-with-signal]\n"
+    "                  [--s-tmax N] [--s-noise N] [--unipc-order N] [--unipc-variant bh1|bh2|vary_coeff] [--start-with-signal]\n"
     "                  [--velocity]  (of samplers that walk timesteps: the network gives v = 0.3 sin x + 0.2 x)\n"
     "  text        text.ids [N, T]                     -> text.last, text.penultimate\n"
     "  unet        unet.x [N, C, H, W], unet.ctx [N, T, W], unet.t [K] (500 without it)\n"
@@ -38,8 +38,10 @@ T parse(const char* flag, const char* text) {
 }
 
 sdgen::UniPcVariant parse_variant(const std::string& name) {
-  if (name != "bh1" && name != "bh2") usage_error("--unipc-variant: '" + name + "' is neither bh1 nor bh2");
-  return name == "bh1" ? sdgen::UniPcVariant::kBh1 : sdgen::UniPcVariant::kBh2;
+  if (name == "bh1") return sdgen::UniPcVariant::kBh1;
+  if (name == "bh2") return sdgen::UniPcVariant::kBh2;
+  if (name == "vary_coeff") return sdgen::UniPcVariant::kVaryCoeff;
+  usage_error("--unipc-variant: '" + name + "' is not bh1, bh2 or vary_coeff");
 }
 
 EvalOptions parse_options(int argc, char** argv) {

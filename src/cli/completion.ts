@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
 import { SOURCE_FORMATS } from '../batch/source-formats.js';
 import { VAE_WORDS } from '../checkpoints/vae-names.js';
-import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES } from '../request/limits.js';
+import { DEVICE_NAMES, FORMAT_NAMES, NOISE_NAMES, PRECISION_NAMES, UNIPC_VARIANTS } from '../request/limits.js';
 import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../request/upscalers.js';
 import { samplerNames } from '../sampling/samplers.js';
 import { schedulerLabels } from '../sampling/schedules.js';
@@ -36,7 +36,7 @@ const VALUES: Readonly<Record<string, Source>> = {
   '--rng': () => NOISE_NAMES,
   '--input-format': () => SOURCE_FORMATS,
   '--prediction-type': () => ['epsilon', 'v_prediction'],
-  '--unipc-variant': () => ['bh1', 'bh2'],
+  '--unipc-variant': () => UNIPC_VARIANTS,
   '--unipc-skip': () => ['time_uniform', 'time_quadratic', 'logSNR'],
   '--model': ({ models }) => models(),
   '--vae': async ({ vaes }) => [...VAE_WORDS, ...(await vaes())],

@@ -1,6 +1,6 @@
 import { delimiter } from 'node:path';
 import { Option } from 'commander';
-import { EMPHASIS_NAMES } from '../request/limits.js';
+import { EMPHASIS_NAMES, UNIPC_VARIANTS } from '../request/limits.js';
 import { toNumber } from '../request/number-text.js';
 
 /** Where pictures go unless told otherwise. */
@@ -104,7 +104,7 @@ export function samplingFlags(): Option[] {
     forField(switchFlag('--old-karras-sigmas', 'schedules from 10 to 0.1'), 'useOldKarrasSchedulerSigmas'),
     forField(switchFlag('--sgm-noise', "start as Stability AI's code does"), 'sgmNoiseMultiplier'),
     forField(switchFlag('--whole-timesteps', 'round the timesteps of sigmas'), 'enableQuantization'),
-    forField(textFlag('--unipc-variant <name>', 'bh1 or bh2', 'bh1'), 'uniPcVariant'),
+    forField(textFlag('--unipc-variant <name>', `one of ${UNIPC_VARIANTS.join(', ')}`, 'bh1'), 'uniPcVariant'),
     forField(
       textFlag('--unipc-skip <name>', 'time_uniform, time_quadratic or logSNR', 'time_uniform'),
       'uniPcSkipType',

@@ -1,3 +1,4 @@
+import { UNIPC_VARIANTS } from '../request/limits.js';
 import { toNumber } from '../request/number-text.js';
 import type { PictureParameters } from '../runtime/picture-parameters.js';
 
@@ -60,7 +61,7 @@ const READERS: readonly (readonly [key: string, field: string, read: (value: str
   ['Sigma tmin', 'sTmin', number],
   ['Sigma tmax', 'sTmax', number],
   ['Sigma noise', 'sNoise', number],
-  ['UniPC variant', 'uniPcVariant', (value) => (/^bh[12]$/.test(value) ? value : undefined)],
+  ['UniPC variant', 'uniPcVariant', (value) => UNIPC_VARIANTS.find((one) => one === value)],
   ['UniPC skip type', 'uniPcSkipType', (value) => (SKIP_TYPES.has(value) ? value : undefined)],
   ['UniPC order', 'uniPcOrder', number],
   ['Emphasis', 'emphasis', text],

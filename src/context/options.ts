@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type FieldNaming, parseWith } from '../request/describe.js';
-import { EMPHASIS_NAMES, LIMITS } from '../request/limits.js';
+import { EMPHASIS_NAMES, LIMITS, UNIPC_VARIANTS } from '../request/limits.js';
 
 const finite = (rule: string, min: number, max = Number.MAX_VALUE) => z.number().min(min).max(max).describe(rule);
 
@@ -60,7 +60,10 @@ export const optionsSchema = z.strictObject({
   initialNoiseMultiplier: finite('a number from 0 to 10', 0, 10).default(1),
   /** How much of the masked place inpainting models do not see. */
   inpaintingMaskWeight: finite('a number from 0 to 1', 0, 1).default(1),
-  uniPcVariant: z.enum(['bh1', 'bh2']).describe('bh1 or bh2').default('bh1'),
+  uniPcVariant: z
+    .enum(UNIPC_VARIANTS)
+    .describe(`one of ${UNIPC_VARIANTS.join(', ')}`)
+    .default('bh1'),
   uniPcSkipType: z
     .enum(['time_uniform', 'time_quadratic', 'logSNR'])
     .describe('time_uniform, time_quadratic or logSNR')

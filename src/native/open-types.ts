@@ -30,7 +30,7 @@ export interface SamplerOptions {
   /** Infinity is written as Number.MAX_VALUE in a plan, which is JSON. */
   readonly sTmax: number;
   readonly sNoise: number;
-  /** Of UniPC: its B(h), h or e^h - 1 (default bh1), and its order, 1 to 3 (default 3). */
-  readonly unipcVariant?: 'bh1' | 'bh2';
+  /** Of UniPC: its B(h), h or e^h - 1, or coefficients that vary with h (default bh1), and its order, 1 to 3 (default 3). */
+  readonly unipcVariant?: 'bh1' | 'bh2' | 'vary_coeff';
   readonly unipcOrder?: number;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LIMITS } from '../request/limits.js';
+import { LIMITS, UNIPC_VARIANTS } from '../request/limits.js';
 
 /** A number that float32 holds exactly: what is written is what the engine receives. */
 export const float32 = z
@@ -50,7 +50,7 @@ export const samplerSchema = z.strictObject({
   sTmin: z.number(),
   sTmax: z.number(),
   sNoise: z.number(),
-  unipcVariant: z.enum(['bh1', 'bh2']),
+  unipcVariant: z.enum(UNIPC_VARIANTS),
   unipcOrder: z.number().int().min(1).max(3),
 });
 

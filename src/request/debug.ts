@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { UNIPC_VARIANTS } from './limits.js';
 import { textToImageSchema } from './txt2img.js';
 
 const file = () => z.string().min(1).describe('a .safetensors file');
@@ -21,7 +22,10 @@ export const evalSchema = z.strictObject({
   sTmin,
   sTmax,
   sNoise,
-  uniPcVariant: z.enum(['bh1', 'bh2']).describe('bh1 or bh2').optional(),
+  uniPcVariant: z
+    .enum(UNIPC_VARIANTS)
+    .describe(`one of ${UNIPC_VARIANTS.join(', ')}`)
+    .optional(),
   uniPcOrder: z.number().int().min(1).max(3).describe('a whole number from 1 to 3').optional(),
 });
 export type EvalRequest = z.output<typeof evalSchema>;

@@ -107,6 +107,10 @@ export const HIRES_LIMITS = {
 export const NOISE_NAMES = ['gpu', 'cpu'] as const;
 export type NoiseName = (typeof NOISE_NAMES)[number];
 
+/** Kinds of UniPC, by the webui's names. */
+export const UNIPC_VARIANTS = ['bh1', 'bh2', 'vary_coeff'] as const;
+export type UniPcVariant = (typeof UNIPC_VARIANTS)[number];
+
 /** What a prompt's weights do, by the webui's names: text, nothing, weights with the mean restored, or without. */
 export const EMPHASIS_NAMES = ['None', 'Ignore', 'Original', 'No norm'] as const;
 export type EmphasisName = (typeof EMPHASIS_NAMES)[number];

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,45 @@ describe('a folder of diffusers', () => {
     expect(await pixels(await tinyFolderPath(arch, arch === 'micro1' ? 1 : 3))).toBe(
       await pixels(await tinyModelPath(arch)),
     );
+  });
+
+  it('may hold its fp16 variant alone, in one file or in shards with either name of their index', async () => {
+    const parts = [
+      ['unet', 'diffusion_pytorch_model'],
+      ['vae', 'diffusion_pytorch_model'],
+      ['text_encoder', 'model'],
+    ] as const;
+    const expected = await pixels(await tinyFolderPath('micro1'));
+    const whole = await copyOf(1);
+    for (const [part, stem] of parts) {
+      renameSync(join(whole, part, `${stem}.safetensors`), join(whole, part, `${stem}.fp16.safetensors`));
+    }
+    expect(await pixels(whole)).toBe(expected);
+    for (const [k, indexName] of ['.safetensors.index.fp16.json', '.fp16.safetensors.index.json'].entries()) {
+      const split = await copyOf(3);
+      for (const [part, stem] of parts) {
+        const index = join(split, part, `${stem}.safetensors.index.json`);
+        const json = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+        const named = (name: string): string => name.replace(stem, `${stem}.fp16`);
+        for (const name of new Set(Object.values(json.weight_map))) {
+          renameSync(join(split, part, name), join(split, part, named(name)));
+        }
+        const map = Object.fromEntries(Object.entries(json.weight_map).map(([key, name]) => [key, named(name)]));
+        rmSync(index);
+        writeFileSync(join(split, part, `${stem}${indexName}`), JSON.stringify({ ...json, weight_map: map }));
+      }
+      expect([k, await pixels(split)]).toEqual([k, expected]);
+    }
+  });
+
+  it('is read in full precision where both are there, and never from a pickle', async () => {
+    const both = await copyOf(1);
+    writeFileSync(join(both, 'unet/diffusion_pytorch_model.fp16.safetensors'), 'not a model');
+    expect(await pixels(both)).toBe(await pixels(await tinyFolderPath('micro1')));
+    const pickled = await copyOf(1);
+    const weights = join(pickled, 'unet/diffusion_pytorch_model');
+    renameSync(`${weights}.safetensors`, `${weights}.fp16.bin`);
+    await expect(open(pickled)).rejects.toThrow(/pickle \(diffusion_pytorch_model\.fp16\.bin\)/);
   });
 
   it('is read with its own vocabulary', async () => {
@@ -147,6 +186,42 @@ describe('what a file says of its noise', () => {
     expect(spoilt.alphasCumprod[0]).toBeCloseTo(1 - 0.00085, 14);
     await expect(noiseOf((file) => file.setFloats('alphas_cumprod', [2], [0.5, 0.4]))).rejects.toThrow(/1000 floats/);
   });
+
+  it.each(['BF16', 'F16'] as const)(
+    'is its stored table in %s too, as rounded, where that still falls from below 1',
+    async (dtype) => {
+      const bits = new Uint32Array(1);
+      const float = new Float32Array(bits.buffer);
+      const rounded = (value: number): [bits: number, value: number] => {
+        float[0] = value;
+        const [word = 0] = bits;
+        // To nearest even; of F16 only normal numbers below 1 are here.
+        const drop = dtype === 'BF16' ? 16 : 13;
+        const half = (1 << (drop - 1)) - 1 + ((word >>> drop) & 1);
+        const kept = (word + half) >>> drop;
+        bits[0] = kept << drop;
+        return [dtype === 'BF16' ? kept : kept - ((127 - 15) << 10), float[0]];
+      };
+      const noise = async (table: readonly number[]) => {
+        const body = Buffer.alloc(2000);
+        const values = table.map((value, i) => {
+          const [word, kept] = rounded(value);
+          body.writeUInt16LE(word, 2 * i);
+          return kept;
+        });
+        return { values, ...(await noiseOf((file) => file.set('alphas_cumprod', dtype, [1000], body))) };
+      };
+      const usable = await noise([...alphas].map((value) => 0.98 * value));
+      expect(usable.origin).toBe('weights');
+      expect([...usable.alphasCumprod]).toEqual(usable.values);
+      const usual = [...(await noiseOf(() => undefined)).alphasCumprod];
+      const stored = await noise(usual);
+      // The first of them, 0.99915, is 1 in BF16: such a table has no noise there.
+      expect(stored.values[0] === 1).toBe(dtype === 'BF16');
+      expect(stored.origin).toBe(dtype === 'BF16' ? 'default' : 'weights');
+      expect([...stored.alphasCumprod]).toEqual(dtype === 'BF16' ? usual : stored.values);
+    },
+  );
 
   it('is rescaled to zero terminal SNR by flag or marker', async () => {
     const usual = await noiseOf(() => undefined);

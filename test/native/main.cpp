@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -37,19 +38,34 @@ std::string scratch(const std::string& name) {
 
 }  // namespace sdgen_test
 
+/// sdgen-native-tests [--shard K/N] [part of a name]: of those chosen each N-th, from the K-th, counted from 1.
 int main(int argc, char** argv) {
   using namespace sdgen_test;
+  int shard = 1, shards = 1;
+  if (argc > 2 && std::strcmp(argv[1], "--shard") == 0) {
+    if (std::sscanf(argv[2], "%d/%d", &shard, &shards) != 2 || shard < 1 || shard > shards) {
+      std::fprintf(stderr, "--shard must be K/N with K from 1 to N, not %s\n", argv[2]);
+      return 2;
+    }
+    argc -= 2;
+    argv += 2;
+  }
   const char* filter = argc > 1 ? argv[1] : "";
-  int passed = 0, failed = 0;
+  int passed = 0, failed = 0, place = 0;
   for (const Test& test : registry()) {
-    if (std::strstr(test.name, filter) == nullptr) continue;
+    if (std::strstr(test.name, filter) == nullptr || place++ % shards != shard - 1) continue;
     failures_in_test = 0;
+    const auto begin = std::chrono::steady_clock::now();
     try {
       test.body();
     } catch (const std::exception& error) {
       fail(test.name, 0, std::string("escaped exception: ") + error.what());
     }
-    std::printf("%s %s\n", failures_in_test == 0 ? "ok  " : "FAIL", test.name);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::printf("%s %s", failures_in_test == 0 ? "ok  " : "FAIL", test.name);
+    if (seconds >= 1) std::printf("  %.0f s", seconds);
+    std::printf("\n");
+    std::fflush(stdout);  // a log shows how far a long run is
     (failures_in_test == 0 ? passed : failed) += 1;
   }
   if (!scratch_folder.empty()) std::filesystem::remove_all(scratch_folder);

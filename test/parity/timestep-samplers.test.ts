@@ -102,11 +102,49 @@ function polynomial(nodes: readonly Node[], s: number): number {
   return nodes.reduce((sum, node) => sum + node.m * weight(node), 0);
 }
 
+/** The inverse of a small matrix, by Cramer's rule. */
+function inverse(matrix: readonly (readonly number[])[]): number[][] {
+  const minor = (m: readonly (readonly number[])[], i: number, j: number) =>
+    m.filter((_, row) => row !== i).map((row) => row.filter((_, column) => column !== j));
+  const det = (m: readonly (readonly number[])[]): number =>
+    m.length === 0 ? 1 : (m[0] ?? []).reduce((sum, a, j) => sum + (j % 2 === 0 ? a : -a) * det(minor(m, 0, j)), 0);
+  const whole = det(matrix);
+  return matrix.map((_, i) => matrix.map((_, j) => ((i + j) % 2 === 0 ? 1 : -1) * (det(minor(matrix, j, i)) / whole)));
+}
+
+const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1));
+
+/** h^(k+1)·phi_(k+1) of the exponential integrators at -h: the integral of e^((s-1)h)·s^k/k!, taken off. */
+const phi = (k: number, h: number): number =>
+  -h * integral((s) => (Math.exp((s - 1) * h) * s ** (k - 1)) / factorial(k - 1));
+
 /**
- * UniPC with B(h) = h, from its definition: the exact solution for x0 that is the polynomial through the known points
- * in lambda; but one half of the newest difference for the predictor of order 2 and the corrector of order 1.
+ * The corrector of UniPC with varying coefficients, as its authors wrote it: A is the inverse of C, whose rows are the
+ * nodes' powers r^k/(k+1)!; of the differences D over the nodes all rows of A but the last count, of the one at the end of
+ * the step only the last entry of the last of those, by the next power.
+ * @param known x0 of the points behind, newest first; @param end x0 at the end of the step
+ * @returns what is added to x's own part
  */
-function uniPc(timesteps: readonly number[], order: number, start: number): number[] {
+function varyingCorrection(known: readonly Node[], end: number, h: number, alpha: number): number {
+  const newest = known[0]?.m ?? Number.NaN;
+  const nodes = [...known.slice(1), { r: 1, m: end }];
+  const a = inverse(nodes.map(({ r }) => nodes.map((_, k) => r ** k / factorial(k + 1))));
+  const slopes = nodes.map(({ r, m }) => (m - newest) / r);
+  const count = nodes.length;
+  let sum = phi(1, h) * newest;
+  for (let k = 0; k < count - 1; k += 1) {
+    for (let j = 0; j < count - 1; j += 1) sum += phi(k + 2, h) * (a[k]?.[j] ?? 0) * (slopes[j] ?? 0);
+  }
+  const row = a[Math.max(count - 2, 0)] ?? [];
+  sum += phi(count + 1, h) * (row[count - 1] ?? Number.NaN) * (slopes[count - 1] ?? Number.NaN);
+  return -alpha * sum;
+}
+
+/**
+ * UniPC with B(h) = h, or with varying coefficients, from its definition: the exact solution for x0 that is the polynomial through the known points
+ * in lambda. With B(h) one half of the newest difference for the predictor of order 2 and the corrector of order 1.
+ */
+function uniPc(timesteps: readonly number[], order: number, start: number, isVarying = false): number[] {
   const points = timesteps.map(pointAt);
   const point = (i: number): Point => points[i] ?? { alpha: Number.NaN, sigma: Number.NaN };
   const lambda = (i: number): number => Math.log(point(i).alpha / point(i).sigma);
@@ -127,16 +165,19 @@ function uniPc(timesteps: readonly number[], order: number, start: number): numb
       return base + alpha * h * integral((s) => Math.exp((s - 1) * h) * polynomial(known, s));
     };
     const known = Array.from({ length: n }, (_, k) => ({ r: (lambda(i - k) - lambda(i)) / h, m: m[i - k] ?? 0 }));
-    const predicted = solve(known, n === 2);
+    const predicted = solve(known, n === 2 && !isVarying);
     if (i + 1 === steps) return [...path, predicted];
     m.push(x0At(predicted, point(i + 1)));
-    x = solve([...known, { r: 1, m: m[i + 1] ?? 0 }], n === 1);
+    const end = m[i + 1] ?? 0;
+    x = isVarying
+      ? (sigma / point(i).sigma) * x + varyingCorrection(known, end, h, alpha)
+      : solve([...known, { r: 1, m: end }], n === 1);
     path.push(x);
   }
   return path;
 }
 
-describe('unipc with bh1', () => {
+describe.each(['bh1', 'vary_coeff'])('unipc with %s', (variant) => {
   it.each([
     [3, 20],
     [3, 7],
@@ -149,9 +190,9 @@ describe('unipc with bh1', () => {
     const result = runSampler(
       'unipc',
       { x0, noise, alphasCumprod, timesteps, sigmas: timesteps.map((t) => sigmaAt(Math.round(t))) },
-      ['--unipc-order', String(order)],
+      ['--unipc-order', String(order), '--unipc-variant', variant],
     );
-    const paths = Array.from(x0.data, (value) => uniPc(timesteps, order, value));
+    const paths = Array.from(x0.data, (value) => uniPc(timesteps, order, value, variant === 'vary_coeff'));
     const expected = Array.from({ length: steps + 1 }, (_, i) => paths.map((path) => path[i] ?? Number.NaN));
     expect(rowsError(result.rows, expected)).toBeLessThan(BOUND);
     expect(result.calls).toHaveLength(steps);

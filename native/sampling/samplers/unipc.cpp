@@ -42,7 +42,46 @@ struct Weights {
   std::array<double, kMaxOrder + 1> predict{}, correct{};
 };
 
+/// The variant of varying coefficients: the step's exact integral of the polynomial through x0 of the points. Its corrector
+/// is that of the authors' code, which takes of x0 at `to` one product and leaves the row of the highest power out: with two
+/// points or more it is not the polynomial's.
+Weights weigh_varying(int n, const std::array<VpPoint, kMaxOrder>& behind, VpPoint to) {
+  const double start = lambda(behind[0]), h = lambda(to) - start;
+  Weights w{to.sigma / behind[0].sigma};
+  double term = math::expm1_f64(-h), factorial = 1;
+  w.predict[0] = w.correct[0] = -to.alpha * term;
+  if (to.sigma == 0) return w;
+  Row nodes{};
+  std::array<double, kMaxOrder> factorials{}, phi{};  // (k + 1)!, and of the k-th derivative
+  for (int k = 0; k < n; ++k) {
+    nodes[k] = k + 1 < n ? (lambda(behind[k + 1]) - start) / h : 1;
+    term = term / -h - 1 / factorial;
+    phi[k] = term;
+    factorials[k] = factorial;
+    factorial *= k + 2;
+  }
+  const auto row = [&](int count, int k) {  // what the differences over the nodes weigh in the k-th derivative
+    Row unit{};
+    unit[k] = factorials[k];
+    return solve(count, nodes, unit);
+  };
+  const auto add = [&](auto& weights, double weight, int k) {
+    weights[0] -= weight;
+    weights[k + 1] += weight;
+  };
+  for (int k = 0; k + 1 < n; ++k) {
+    const Row predict = row(n - 1, k), correct = row(n, k);
+    for (int j = 0; j + 1 < n; ++j) {
+      add(w.predict, -to.alpha * phi[k] * predict[j] / nodes[j], j);
+      add(w.correct, -to.alpha * phi[k] * correct[j] / nodes[j], j);
+    }
+  }
+  add(w.correct, -to.alpha * phi[n - 1] * row(n, std::max(n - 2, 0))[n - 1], n - 1);
+  return w;
+}
+
 Weights weigh(UniPcVariant variant, int n, const std::array<VpPoint, kMaxOrder>& behind, VpPoint to) {
+  if (variant == UniPcVariant::kVaryCoeff) return weigh_varying(n, behind, to);
   const double start = lambda(behind[0]), h = lambda(to) - start, phi = math::expm1_f64(-h);
   Weights w{to.sigma / behind[0].sigma};
   w.predict[0] = w.correct[0] = -to.alpha * phi;
