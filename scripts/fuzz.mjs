@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Runs the fuzz targets over their corpus. Those in C++ are built with g++ (address and undefined-behaviour sanitizers);
 // those in TypeScript run over dist/, in a thread of this process. An input that fails is kept, and named.
-// usage: node scripts/fuzz.mjs [--seconds N] [--seed N] [--runs N] [TARGET]...
+// Of a target in C++ --keep FOLDER takes the inputs that reach code which its corpus does not: candidates for it.
+// usage: node scripts/fuzz.mjs [--seconds N] [--seed N] [--runs N] [--keep FOLDER] [TARGET]...
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     runs: { type: 'string' },
+    keep: { type: 'string' },
   },
 });
 
@@ -31,7 +33,7 @@ function fail(message) {
 }
 
 for (const [flag, text] of Object.entries(values)) {
-  if (!/^[0-9]+$/.test(text)) fail(`--${flag} must be a whole number, not "${text}"`);
+  if (flag !== 'keep' && !/^[0-9]+$/.test(text)) fail(`--${flag} must be a whole number, not "${text}"`);
 }
 const unknown = positionals.find((name) => !known.includes(name));
 if (unknown !== undefined) fail(`unknown target "${unknown}"; there are: ${known.join(', ')}`);
@@ -51,7 +53,9 @@ function failed(target, crash) {
 /** @param {string} target @param {string} crash */
 function runNative(target, crash) {
   const amount = values.runs === undefined ? ['--seconds', values.seconds] : ['--runs', values.runs];
-  const args = [...amount, '--seed', values.seed, '--crash', crash, join(folder, 'corpus', target)];
+  const keep = values.keep === undefined ? [] : ['--keep', values.keep];
+  if (values.keep !== undefined) mkdirSync(values.keep, { recursive: true });
+  const args = [...amount, ...keep, '--seed', values.seed, '--crash', crash, join(folder, 'corpus', target)];
   if (!run(join(build, `${target}_fuzz`), args)) failed(target, crash);
 }
 

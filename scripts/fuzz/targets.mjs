@@ -24,7 +24,17 @@ const png = {
   words: [
     ...['IHDR', 'IDAT', 'IEND', 'tEXt', 'zTXt', 'iTXt', 'eXIf', 'parameters\0', 'Software\0NovelAI', 'Description\0'],
     ...['Comment\0{"uc":"x","sampler":"k_euler","steps":1,"scale":2,"seed":3}', 'Exif\0\0', 'MM\0*', 'II*\0'],
-    ...['UNICODE\0', 'ASCII\0\0\0', 'Steps: ', 'Negative prompt:', ', Seed: 1', 'Size: 8x8', 'Version: 1.5.0', '"'],
+    ...[
+      'UNICODE\0',
+      'ASCII\0\0\0',
+      'Steps: ',
+      'Negative prompt:',
+      ', Seed: 1',
+      'Size: 8x8',
+      'Version: 1.5.0',
+      'VAE: a/b',
+      '"',
+    ],
     ...['\\', 'GIF89a', '\x21\xfe', '\x2c', '\x3b', '\0', '\0\0\0\0'],
   ],
   mend: mendPng,
@@ -39,8 +49,8 @@ const png = {
     const judge = (texts) => {
       const parameters = pictureParameters({ format: 'png', width: 8, height: 8, texts });
       if (parameters === undefined) return 'silent';
-      const { fields, model, left } = takeOver(parameters);
-      require(model === undefined || !/[/\\]/.test(model), 'a picture chooses no path');
+      const { fields, model = '', vae = '', left } = takeOver(parameters);
+      require(!/[/\\]/.test(model + vae), 'a picture chooses no path');
       return `${Object.keys(fields).join()} ${parameters.complete.size} ${left.length > 0}`;
     };
     return (input) => {

@@ -38,35 +38,59 @@ std::string scratch(const std::string& name) {
 
 }  // namespace sdgen_test
 
-/// sdgen-native-tests [--shard K/N] [part of a name]: of those chosen each N-th, from the K-th, counted from 1.
+namespace {
+
+struct Choice {
+  const char* part = "";      // of a name
+  int shard = 1, shards = 1;  // of those chosen each `shards`-th, from the `shard`-th, counted from 1
+};
+
+/// sdgen-native-tests [--shard K/N] [PART_OF_A_NAME]
+bool read_choice(int argc, char** argv, Choice& choice) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--shard") == 0 && i + 1 < argc) {
+      const bool read = std::sscanf(argv[++i], "%d/%d", &choice.shard, &choice.shards) == 2;
+      if (!read || choice.shard < 1 || choice.shard > choice.shards) return false;
+    } else if (argv[i][0] == '-') {
+      return false;
+    } else {
+      choice.part = argv[i];
+    }
+  }
+  return true;
+}
+
+/// Whether it passed; says so, with its time where that is long.
+bool run_test(const sdgen_test::Test& test) {
+  using namespace sdgen_test;
+  failures_in_test = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    test.body();
+  } catch (const std::exception& error) {
+    fail(test.name, 0, std::string("escaped exception: ") + error.what());
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::printf("%s %s", failures_in_test == 0 ? "ok  " : "FAIL", test.name);
+  if (seconds >= 1) std::printf("  %.0f s", seconds);
+  std::printf("\n");
+  std::fflush(stdout);  // a log shows how far a long run is
+  return failures_in_test == 0;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace sdgen_test;
-  int shard = 1, shards = 1;
-  if (argc > 2 && std::strcmp(argv[1], "--shard") == 0) {
-    if (std::sscanf(argv[2], "%d/%d", &shard, &shards) != 2 || shard < 1 || shard > shards) {
-      std::fprintf(stderr, "--shard must be K/N with K from 1 to N, not %s\n", argv[2]);
-      return 2;
-    }
-    argc -= 2;
-    argv += 2;
+  Choice choice;
+  if (!read_choice(argc, argv, choice)) {
+    std::fprintf(stderr, "usage: sdgen-native-tests [--shard K/N] [PART_OF_A_NAME]\n");
+    return 2;
   }
-  const char* filter = argc > 1 ? argv[1] : "";
   int passed = 0, failed = 0, place = 0;
   for (const Test& test : registry()) {
-    if (std::strstr(test.name, filter) == nullptr || place++ % shards != shard - 1) continue;
-    failures_in_test = 0;
-    const auto begin = std::chrono::steady_clock::now();
-    try {
-      test.body();
-    } catch (const std::exception& error) {
-      fail(test.name, 0, std::string("escaped exception: ") + error.what());
-    }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    std::printf("%s %s", failures_in_test == 0 ? "ok  " : "FAIL", test.name);
-    if (seconds >= 1) std::printf("  %.0f s", seconds);
-    std::printf("\n");
-    std::fflush(stdout);  // a log shows how far a long run is
-    (failures_in_test == 0 ? passed : failed) += 1;
+    if (std::strstr(test.name, choice.part) == nullptr || place++ % choice.shards != choice.shard - 1) continue;
+    (run_test(test) ? passed : failed) += 1;
   }
   if (!scratch_folder.empty()) std::filesystem::remove_all(scratch_folder);
   std::printf("%d passed, %d failed\n", passed, failed);

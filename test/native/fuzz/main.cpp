@@ -1,7 +1,8 @@
 // A small coverage-guided driver for LLVMFuzzerTestOneInput, for compilers without libFuzzer.
-//   TARGET [--seconds N | --runs N] [--seed N] [--crash FILE] CORPUS_FOLDER_OR_FILE...
+//   TARGET [--seconds N | --runs N] [--seed N] [--crash FILE] [--keep FOLDER] CORPUS_FOLDER_OR_FILE...
 // Runs every input of the corpus, then random changes of them; inputs that reach new code join the corpus in memory.
-// With --runs and the same seed a run repeats exactly. An input that fails is written to --crash.
+// With --runs and the same seed a run repeats exactly. An input that fails is written to --crash; of
+// those that reached new code, as few and small ones as reach it all are written to --keep.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -159,6 +160,7 @@ struct Options {
   double seconds = 10;
   uint64_t runs = 0;  // 0: by time
   uint64_t seed = 1;
+  std::string keep;
   std::vector<Input> corpus;
 };
 
@@ -178,12 +180,30 @@ Options parse(int argc, char** argv) {
       options.seed = std::stoull(value());
     } else if (word == "--crash") {
       crash_path = value();
+    } else if (word == "--keep") {
+      options.keep = value();
     } else {
       collect(word, options.corpus);
     }
   }
   if (options.corpus.empty()) throw std::runtime_error("give a folder with a corpus");
   return options;
+}
+
+/// The found inputs anew, small ones first: what still reaches code that neither the corpus nor a smaller one reaches.
+void keep(const std::vector<Input>& corpus, size_t committed, const std::string& folder) {
+  std::fill(std::begin(edges), std::end(edges), uint8_t{0});
+  const auto first = corpus.begin() + static_cast<std::ptrdiff_t>(committed);
+  std::for_each(corpus.begin(), first, run);
+  std::vector<Input> found(first, corpus.end());
+  std::stable_sort(found.begin(), found.end(), [](const Input& a, const Input& b) { return a.size() < b.size(); });
+  int kept = 0;
+  for (const Input& input : found) {
+    if (!run(input)) continue;
+    std::ofstream out(folder + "/found-" + std::to_string(kept++) + ".bin", std::ios::binary);
+    out.write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+    if (!out.flush()) throw std::runtime_error("cannot write to " + folder);
+  }
 }
 
 int fuzz(Options options) {
@@ -203,6 +223,7 @@ int fuzz(Options options) {
   const auto reached = std::count_if(std::begin(edges), std::end(edges), [](uint8_t seen) { return seen != 0; });
   std::printf("%llu inputs from %zu, %zu of them reached new code, %td edges, no failure\n",
               static_cast<unsigned long long>(runs), committed, corpus.size() - committed, reached);
+  if (!options.keep.empty()) keep(corpus, committed, options.keep);
   return reached > 0 ? 0 : 1;  // no edge at all: the target was built without coverage
 }
 
