@@ -167,6 +167,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     add("version", version);
     add("capabilities", capabilities);
     add("bench", tool<sdgen::boundary::bench_job>);
+    add("deviceMemory", tool<sdgen::boundary::memory_job>);
     add("probePeak", tool<sdgen::boundary::probe_job>);
     add("debugEval", tool<sdgen::boundary::eval_job>);
     add("debugCompare", tool<sdgen::boundary::compare_job>);

@@ -20,6 +20,12 @@ struct BackendInfo {
                              // empty: it is not built
 };
 
+/// Bytes of the memory that a device has of its own, and those that can still be had.
+struct DeviceMemory {
+  std::string name;  // of the device
+  uint64_t free = 0, total = 0;
+};
+
 /// Memory of a device. Freed with the object.
 class Buffer {
  public:

@@ -79,6 +79,8 @@ Binding place_of(const Program& program, ValueId id, Buffer& arena, std::span<co
   throw Error(ErrorCode::kInternal, "value '" + program.value(id).name + "' of " + program.part + " is not bound");
 }
 
+std::vector<DeviceMemory> device_memory() { return cuda::memory(); }
+
 std::vector<BackendInfo> backend_infos() {
   std::vector<BackendInfo> infos;
   for (const Device& device : kDevices) {

@@ -10,5 +10,7 @@ std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOp
 void check_device(const std::string& device, const std::string& precision);
 /// What every built device can do on this machine.
 std::vector<BackendInfo> backend_infos();
+/// Of every device of this machine that has memory of its own, asked anew each time. Throws kDevice where one does not answer.
+std::vector<DeviceMemory> device_memory();
 
 }  // namespace sdgen

@@ -2,6 +2,7 @@
 
 #include "base/cpu_info.h"
 #include "bench/peaks.h"
+#include "backends/registry.h"
 #include "boundary/requests.h"
 #include "boundary/tool_requests.h"
 #include "boundary/values.h"
@@ -98,6 +99,12 @@ Job probe_job(const Argument& options) {
     *gflops = meter.gflops(read.precision);
   };
   return {work, [gflops] { return Value{*gflops}; }};
+}
+
+Job memory_job(const Argument&) {
+  const auto devices = std::make_shared<std::vector<DeviceMemory>>();
+  const auto work = [devices](std::unique_ptr<Engine>&, Task&) { *devices = device_memory(); };
+  return {work, [devices] { return to_value(*devices); }};
 }
 
 }  // namespace sdgen::boundary

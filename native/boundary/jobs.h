@@ -27,5 +27,7 @@ Job compare_job(const Argument& options);
 Job bench_job(const Argument& options);
 /// {precision, threads, seconds}: GFLOP/s.
 Job probe_job(const Argument& options);
+/// A row a device with memory of its own: {name, freeBytes, totalBytes}.
+Job memory_job(const Argument& options);
 
 }  // namespace sdgen::boundary

@@ -173,6 +173,12 @@ Value to_value(const bench::Report& report) {
   return {Fields{{"text", plain(report_text(report))}, {"json", plain(report_json(report))}}};
 }
 
+Value to_value(const std::vector<DeviceMemory>& devices) {
+  return list(devices, [](const DeviceMemory& device) -> Value {
+    return {Fields{{"name", plain(device.name)}, {"freeBytes", plain(device.free)}, {"totalBytes", plain(device.total)}}};
+  });
+}
+
 Value capabilities() {
   Value devices = list(device_infos(), [](const DeviceInfo& device) -> Value {
     return {Fields{{"name", plain(device.name)}, {"description", plain(device.description)},

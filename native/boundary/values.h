@@ -1,6 +1,7 @@
 #pragma once
 // What the engine and the tools give, as plain values. Their numbers are viewed, not copied: the original must live as
 // long as its Value.
+#include "backends/backend.h"
 #include "bench/bench.h"
 #include "boundary/value.h"
 #include "engine/worker.h"
@@ -20,6 +21,7 @@ Value to_value(const Estimate& estimate);
 Value to_value(const ModelDescription& model);
 Value to_value(const tools::Comparison& comparison);
 Value to_value(const bench::Report& report);
+Value to_value(const std::vector<DeviceMemory>& devices);
 /// What this build can do.
 Value capabilities();
 

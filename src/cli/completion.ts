@@ -17,6 +17,8 @@ export interface Lists {
   readonly models: () => Promise<readonly string[]>;
   readonly vaes: () => Promise<readonly string[]>;
   readonly settings: () => readonly string[];
+  /** Of this machine, with each card by its number. */
+  readonly devices: () => Promise<readonly string[]>;
 }
 
 type Source = (lists: Lists) => readonly string[] | Promise<readonly string[]>;
@@ -30,7 +32,7 @@ const VALUES: Readonly<Record<string, Source>> = {
   '--upscaler': () => PIXEL_UPSCALER_NAMES,
   '--upscaler2': () => PIXEL_UPSCALER_NAMES,
   '--hires-upscaler': () => [...LATENT_UPSCALER_NAMES, ...PIXEL_UPSCALER_NAMES],
-  '--device': () => DEVICE_NAMES,
+  '--device': async ({ devices }) => [...new Set([...DEVICE_NAMES, ...(await devices())])],
   '--precision': () => PRECISION_NAMES,
   '--format': () => FORMAT_NAMES,
   '--rng': () => NOISE_NAMES,
@@ -61,6 +63,25 @@ function withoutEqualSigns(words: readonly string[]): string[] {
   return isSign(words.length - 1) ? [...kept, ''] : kept;
 }
 
+/**
+ * bash gives `cuda:1` as three words, and puts what it is told in the place of the last one.
+ * @returns the words as they were typed, and what of the last one is to be left out
+ */
+function withColons(words: readonly string[]): { readonly line: string[]; readonly typed: string } {
+  const line: string[] = [];
+  let typed = '';
+  for (const [i, word] of words.entries()) {
+    const [before, sign] = [line.at(-1), word === ':' || words[i - 1] === ':'];
+    typed = '';
+    if (before === undefined || !sign || before.startsWith('-')) line.push(word);
+    else {
+      typed = word === ':' ? `${before}:` : before;
+      line[line.length - 1] = before + word;
+    }
+  }
+  return { line, typed };
+}
+
 /** The command that complete words lead to, and how many arguments of it are given. */
 function walk(program: Command, words: readonly string[]): { command: Command; given: number } {
   let command = program;
@@ -83,7 +104,12 @@ function walk(program: Command, words: readonly string[]): { command: Command; g
  * @param words those after the program's name, up to the cursor
  */
 export async function complete(program: Command, words: readonly string[], lists: Lists): Promise<Suggestion[]> {
-  const line = withoutEqualSigns(words);
+  const { line, typed } = withColons(withoutEqualSigns(words));
+  const found = await completeLine(program, line, lists);
+  return found.map(({ word, ...rest }) => ({ word: word.slice(typed.length), ...rest }));
+}
+
+async function completeLine(program: Command, line: readonly string[], lists: Lists): Promise<Suggestion[]> {
   const current = line.at(-1) ?? '';
   const before = line.slice(0, -1);
   const { command, given } = walk(program, before);

@@ -2,7 +2,7 @@ import type { ProbeOptions } from '../native/bench-types.js';
 import { chunkCount, type PlanPart } from '../pipeline/plan.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { whatFits } from '../runtime/fitting.js';
-import { availableMemory, formatBytes, hasRoom } from '../runtime/memory.js';
+import { formatBytes, hasRoom, missingShares, type Room } from '../runtime/memory.js';
 import type { PreparedRun } from '../runtime/prepare.js';
 import type { ProfileRow } from '../runtime/profile.js';
 import { estimateTime, workOf } from '../runtime/work.js';
@@ -106,11 +106,12 @@ function tilingText({ tiling }: Pick<PreparedRun['plan'], 'tiling'>): string {
 export type Probe = (options: ProbeOptions) => Promise<number>;
 
 /** What --dry-run prints: the plan as a whole, and whether it fits; with a probe also how long it takes. */
-export async function dryRunDocument(prepared: PreparedRun, probe?: Probe) {
+export async function dryRunDocument(prepared: PreparedRun, room: Room, probe?: Probe) {
   const { plan, planSha256, estimate, memory, context, sheet } = prepared;
-  const neededBytes = Math.max(0, memory.engineBytes - memory.loadedBytes) + memory.pictureBytes;
-  const availableBytes = await availableMemory();
-  const fits = hasRoom(memory, availableBytes);
+  const fits = hasRoom(memory, room);
+  const shares = missingShares(memory, room);
+  const host = shares.find(({ device }) => device === undefined);
+  const own = shares.find(({ device }) => device !== undefined);
   const work = workOf(plan, context);
   return {
     plan,
@@ -119,11 +120,13 @@ export async function dryRunDocument(prepared: PreparedRun, probe?: Probe) {
     device: context.device,
     estimate,
     memory: {
-      neededBytes,
-      availableBytes: availableBytes ?? null,
+      neededBytes: host?.bytes ?? 0,
+      availableBytes: host?.available ?? null,
       fits,
+      // Of a device with memory of its own.
+      ...(own === undefined ? {} : { device: { neededBytes: own.bytes, availableBytes: own.available ?? null } }),
       // What would fit instead, where this does not.
-      ...(fits ? {} : { alternatives: whatFits(plan, context, sheet, availableBytes ?? 0) }),
+      ...(fits ? {} : { alternatives: whatFits(plan, context, sheet, room) }),
     },
     work,
     ...(probe === undefined ? {} : { time: (await estimateTime(work, context, probe)) ?? null }),
@@ -166,12 +169,16 @@ function timeText(time: DryRun['time'], isExact: boolean): string {
   return `about ${secondsText(seconds.total)}${isExact ? '' : ', by a usual number of evaluations'} (${basis})`;
 }
 
+function memoryText(memory: { readonly neededBytes: number; readonly availableBytes: number | null }): string {
+  const available = memory.availableBytes === null ? 'unknown' : formatBytes(memory.availableBytes);
+  return `${formatBytes(memory.neededBytes)} needed, ${available} available`;
+}
+
 export function formatDryRun(document: DryRun): string {
   const { plan, planSha256, memory, device, model, work } = document;
   const seeds = plan.batches.flat();
   const sigmas = plan.sigmas.map((sigma) => sigma.toFixed(4));
   const shown = sigmas.length > 8 ? [...sigmas.slice(0, 4), '…', ...sigmas.slice(-3)] : sigmas;
-  const available = memory.availableBytes === null ? 'unknown' : formatBytes(memory.availableBytes);
   return `${formatTable([
     ['plan', planSha256],
     ['model', `${plan.model.name} (${plan.model.family}, ${plan.model.sha256.slice(0, 10)}) ${model}`],
@@ -192,7 +199,8 @@ export function formatDryRun(document: DryRun): string {
     ['sigmas', shown.join(' ')],
     ...hiresRows(plan),
     ['seeds', `${seeds.slice(0, 8).join(' ')}${seeds.length > 8 ? ` … (${seeds.length})` : ''}`],
-    ['memory', `${formatBytes(memory.neededBytes)} needed, ${available} available`],
+    ...(memory.device === undefined ? [] : [['memory', `${memoryText(memory.device)} on ${device.name}`]]),
+    ['memory', memoryText(memory)],
     ['fits', memory.fits ? 'yes' : fittingText(memory.alternatives ?? [])],
     ['work', workText(document)],
     ...(document.time === undefined ? [] : [['time', timeText(document.time, work.evaluations.isExact)]]),

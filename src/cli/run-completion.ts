@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { listKnownCheckpoints } from '../checkpoints/find.js';
+import { loadAddon } from '../native/load.js';
 import { complete, type Suggestion } from './completion.js';
 import { COMPLETION_SCRIPTS, SHELLS } from './completion-scripts.js';
 import { EXIT } from './failure.js';
@@ -38,7 +39,14 @@ export async function printSuggestions(
     }
   };
   const [models, vaes] = [() => names(false), () => names(true)];
-  const found = await complete(program, words, { models, vaes, settings: () => known.settings });
+  const devices = async (): Promise<string[]> => {
+    try {
+      return (await (io.addon ?? loadAddon)()).capabilities().devices.map(({ name }) => name);
+    } catch {
+      return [];
+    }
+  };
+  const found = await complete(program, words, { models, vaes, settings: () => known.settings, devices });
   if (found.length > 0) await writeAll(io.stdout, `${found.map(line).join('\n')}\n`);
   return EXIT.ok;
 }

@@ -47,7 +47,7 @@ async function dryRun(
   probe?: Probe,
 ) {
   const prepared = await runner.prepare(request, settings);
-  const document = await dryRunDocument(prepared, probe);
+  const document = await dryRunDocument(prepared, await runner.room(prepared), probe);
   await writeAll(io.stdout, flags.values.json === true ? json(document) : formatDryRun(document));
 }
 

@@ -41,6 +41,14 @@ export interface DeviceInfo {
   readonly missing: string;
 }
 
+/** Of a device that has memory of its own. */
+export interface DeviceMemory {
+  readonly name: DeviceName;
+  /** What can still be had, by anybody. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
 export interface Capabilities {
   readonly version: string;
   /** Native sampler ids, e.g. "euler", "dpmpp_2m". */
@@ -333,6 +341,8 @@ export interface NativeAddon {
   /** One evaluation on two devices, op by op. */
   debugCompare(options: CompareOptions): NativeJob<Comparison>;
   capabilities(): Capabilities;
+  /** Of every such device in this machine, as it is now; rejects with E_DEVICE where one does not answer. */
+  deviceMemory(): NativeJob<DeviceMemory[]>;
   /** Opens a checkpoint's header, checks every needed tensor; reads no weight. */
   openModel(options: OpenOptions): Promise<NativeModel>;
 }

@@ -170,6 +170,7 @@ const CAPABILITIES: Capabilities = {
 export const FAKE_ADDON: NativeAddon = {
   version: () => 'fake',
   bench: () => job(async () => ({ text: '', json: '{}' })),
+  deviceMemory: () => job(async () => []),
   probePeak: () => job(async () => 0),
   debugEval: () => job(() => Promise.reject(new Error('the stand-in evaluates nothing'))),
   debugCompare: () => job(() => Promise.reject(new Error('the stand-in compares nothing'))),

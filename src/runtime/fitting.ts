@@ -1,7 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import { type GenerationPlan, imageCount, passesOf } from '../pipeline/plan.js';
 import { chooseTiling } from '../pipeline/tiling.js';
-import { hasRoom } from './memory.js';
+import { hasRoom, type Room } from './memory.js';
 import { estimateRun, type PixelSize } from './prepare.js';
 
 /** Sides are tried in sixteenths of what was asked for, rounded down to this many pixels. */
@@ -43,18 +43,17 @@ function inTiles(plan: GenerationPlan, latentScale: number): GenerationPlan {
 }
 
 /**
- * What would fit into `available` bytes in a run's place, each by the engine's own estimate: decoding in tiles, smaller
+ * What would fit into the room that there is in a run's place, each by the engine's own estimate: decoding in tiles, smaller
  * batches, a smaller picture, fewer pictures. Empty where nothing of that does.
  */
 export function whatFits(
   plan: GenerationPlan,
   context: RuntimeContext,
   sheet: PixelSize | undefined,
-  available: number,
+  room: Room,
 ): string[] {
   const { latentScale } = context.model.description;
-  const fits = (candidate: GenerationPlan): boolean =>
-    hasRoom(estimateRun(candidate, context, sheet).memory, available);
+  const fits = (candidate: GenerationPlan): boolean => hasRoom(estimateRun(candidate, context, sheet).memory, room);
   const found: string[] = [];
   const tiled = inTiles(plan, latentScale);
   const [last, lastTiled] = [passesOf(plan).at(-1), passesOf(tiled).at(-1)];

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DeviceMemory } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 
 /** What a run needs, in bytes. */
@@ -70,14 +71,35 @@ export function formatBytes(bytes: number): string {
   return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }
 
-/** What is still to be allocated, in bytes. */
-function missingBytes(need: MemoryNeed): number {
-  return Math.max(0, need.engineBytes - need.loadedBytes) + need.pictureBytes;
+/** Bytes that can still be used; undefined where that is not known. */
+export interface Room {
+  readonly host: number | undefined;
+  /** Of the device that computes, where it has memory of its own: weights and arena are there, and pictures on the host. */
+  readonly device?: { readonly name: string; readonly free: number } | undefined;
 }
 
+interface Share {
+  readonly bytes: number;
+  readonly available: number | undefined;
+  /** Whose memory it is; undefined: the host's. */
+  readonly device: string | undefined;
+}
+
+/** What is still to be allocated, and where. */
+export function missingShares({ engineBytes, loadedBytes, pictureBytes }: MemoryNeed, { host, device }: Room): Share[] {
+  const engine = Math.max(0, engineBytes - loadedBytes);
+  if (device === undefined) return [{ bytes: engine + pictureBytes, available: host, device: undefined }];
+  return [
+    { bytes: engine, available: device.free, device: device.name },
+    { bytes: pictureBytes, available: host, device: undefined },
+  ];
+}
+
+const isShort = ({ bytes, available }: Share): boolean => available !== undefined && bytes > available;
+
 /** Whether a run fits; what is not known fits. */
-export function hasRoom(need: MemoryNeed, available: number | undefined): boolean {
-  return available === undefined || missingBytes(need) <= available;
+export function hasRoom(need: MemoryNeed, room: Room): boolean {
+  return !missingShares(need, room).some(isShort);
 }
 
 /**
@@ -85,20 +107,32 @@ export function hasRoom(need: MemoryNeed, available: number | undefined): boolea
  * @param whatFits what would fit instead; asked only where the run does not
  * @throws FailureError E_OUT_OF_MEMORY with what is needed, what there is and what to do
  */
-export function requireMemory(
-  need: MemoryNeed,
-  available: number | undefined,
-  whatFits: (bytes: number) => string[],
-): void {
-  if (available === undefined || hasRoom(need, available)) return;
-  throw new FailureError('E_OUT_OF_MEMORY', describeShortage(need, available, whatFits(available)));
+export function requireMemory(need: MemoryNeed, room: Room, whatFits: (room: Room) => string[]): void {
+  const short = missingShares(need, room).find(isShort);
+  if (short !== undefined) throw new FailureError('E_OUT_OF_MEMORY', describeShortage(short, whatFits(room)));
 }
 
-/** "this needs 8.1 GB of memory and 4.0 GB is available; it would fit with …" */
-export function describeShortage(need: MemoryNeed, available: number, fitting: readonly string[]): string {
-  const shortage = `this needs ${formatBytes(missingBytes(need))} of memory and ${formatBytes(available)} is available`;
+/** "this needs 8.1 GB of memory on cuda and 4.0 GB is available; it would fit with …" */
+function describeShortage({ bytes, available, device }: Share, fitting: readonly string[]): string {
+  const there = formatBytes(available ?? 0);
+  const where = device === undefined ? '' : ` on ${device}`;
+  const shortage = `this needs ${formatBytes(bytes)} of memory${where} and ${there} is available`;
   const [first, ...more] = fitting;
   if (first === undefined)
     return `${shortage}, too little for any size: free memory, or take a smaller model or precision`;
   return `${shortage}; it would fit with ${[first, ...more].join(', or ')}`;
+}
+
+/** The room of a run on a device. @param memory of the devices that have their own; it may fail, and nothing is known then */
+export async function roomOn(
+  device: string,
+  available: () => Promise<number | undefined>,
+  memory: (() => Promise<readonly DeviceMemory[]>) | undefined,
+): Promise<Room> {
+  const host = await available();
+  // A thread of the engine's answers: only where there can be something to tell.
+  if (memory === undefined || !device.startsWith('cuda')) return { host };
+  const rows = await memory().catch(() => []);
+  const own = rows.find(({ name }) => name === device);
+  return own === undefined ? { host } : { host, device: { name: device, free: own.freeBytes } };
 }

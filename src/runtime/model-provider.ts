@@ -7,7 +7,7 @@ import { hashModel, hashVae } from '../checkpoints/hash.js';
 import type { CommandOptions, OpenModel, ResolvedDevice } from '../context/runtime-context.js';
 import { loadAddon } from '../native/load.js';
 import { Model } from '../native/model.js';
-import type { Capabilities, NativeAddon, OpenOptions } from '../native/types.js';
+import type { Capabilities, DeviceMemory, NativeAddon, OpenOptions } from '../native/types.js';
 import { FailureError } from '../request/errors.js';
 import { asFailure } from './failures.js';
 import { SharedTask } from './shared-task.js';
@@ -29,6 +29,8 @@ export interface ModelProvider {
    * name is given as it is.
    */
   locate?(wanted: WantedModel, modelsDirs: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
+  /** Of devices that have memory of their own, as it is now. @throws FailureError where one does not answer */
+  deviceMemory?(): Promise<readonly DeviceMemory[]>;
   /** Closes models that nobody uses, the longest unused first, until `fits` says that there is room. */
   makeRoom?(fits: () => Promise<boolean>): Promise<void>;
   /** Closes models: those in use when their users are done. */
@@ -149,6 +151,14 @@ export class CachedModelProvider implements ModelProvider {
   async capabilities(): Promise<Capabilities> {
     try {
       return (await this.#engine()).capabilities();
+    } catch (error) {
+      throw asFailure(error);
+    }
+  }
+
+  async deviceMemory(): Promise<readonly DeviceMemory[]> {
+    try {
+      return await (await this.#engine()).deviceMemory().promise;
     } catch (error) {
       throw asFailure(error);
     }

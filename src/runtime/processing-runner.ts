@@ -14,7 +14,7 @@ import type { FieldNaming } from '../request/describe.js';
 import { asFailure, isCancellation } from './failures.js';
 import { type DescribedImage, describeImage, finalizeRun, type GenerationResult, requireFiles } from './finalize.js';
 import { whatFits } from './fitting.js';
-import { availableMemory, hasRoom, requireMemory } from './memory.js';
+import { availableMemory, hasRoom, type Room, requireMemory, roomOn } from './memory.js';
 import { Metrics } from './metrics.js';
 import type { ModelProvider } from './model-provider.js';
 import type { PictureSink } from './picture-sink.js';
@@ -148,6 +148,12 @@ export class ProcessingRunner {
     return result;
   }
 
+  /** The memory that a run can still have, where it would compute. */
+  room({ context }: PreparedRun): Promise<Room> {
+    const { provider, availableMemory: available = availableMemory } = this.#parts;
+    return roomOn(context.device.name, available, provider.deviceMemory?.bind(provider));
+  }
+
   #begin(input: unknown, settings: RunSettings): Run {
     const { id = randomUUID(), signal, place, earlyEnd } = settings;
     const signals = [signal, place?.signal].filter((one) => one !== undefined);
@@ -188,9 +194,10 @@ export class ProcessingRunner {
     const { model } = prepared.context;
     // Another run may have loaded the model since this one was prepared.
     const memory = { ...prepared.memory, loadedBytes: model.loaded ? prepared.estimate.weightBytes : 0 };
-    const available = this.#parts.availableMemory ?? availableMemory;
-    await this.#parts.provider.makeRoom?.(async () => hasRoom(memory, await available()));
-    requireMemory(memory, await available(), (bytes) => whatFits(plan, prepared.context, prepared.sheet, bytes));
+    await this.#parts.provider.makeRoom?.(async () => hasRoom(memory, await this.room(prepared)));
+    requireMemory(memory, await this.room(prepared), (there) =>
+      whatFits(plan, prepared.context, prepared.sheet, there),
+    );
   }
 
   async #execute(run: Run, prepared: PreparedRun): Promise<GeneratedImage[]> {

@@ -95,12 +95,16 @@ export class ExecutionQueue {
   /** @throws FailureError E_QUEUE_FULL, E_EXISTS when a job of that id is there */
   enter(id: string): Place {
     if (this.#places.has(id)) throw new FailureError('E_EXISTS', `a job ${id} is there already`);
-    if (this.#places.size >= this.#limit) {
-      throw new FailureError('E_QUEUE_FULL', `${this.#places.size} jobs are there already, which is the most`);
-    }
+    this.requirePlace();
     const place = new QueuePlace(id, this);
     this.#places.set(id, place);
     return place;
+  }
+
+  /** @throws FailureError E_QUEUE_FULL when nobody could enter now */
+  requirePlace(): void {
+    if (this.#places.size < this.#limit) return;
+    throw new FailureError('E_QUEUE_FULL', `${this.#places.size} jobs are there already, which is the most`);
   }
 
   /** @returns whether such a job is there */

@@ -137,7 +137,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   addScripts(http, parts.extensions);
   addExtras(http, services);
   addPngInfo(http, services);
-  addMemory(http);
+  addMemory(http, services);
   addHealth(http, services);
   await addPage(http);
   return { http, services };

@@ -126,9 +126,8 @@ export function addJobs(app: FastifyInstance, services: Services): void {
   };
   const answer = (status: number) => ({ tags: ['jobs'], response: { [status]: jobSchema } });
   app.post('/v1/jobs', { schema: { ...answer(202), body: jobBody } }, async (request, reply) => {
-    const isPicture = isImg2img(request.body);
-    const body = readAs(isPicture ? img2imgBody : txt2imgBody, request.body, 'body');
-    const { job } = await startGeneration(services, isPicture ? 'img2img' : 'txt2img', body, true);
+    const kind = isImg2img(request.body) ? 'img2img' : 'txt2img';
+    const { job } = await startGeneration(services, kind, request.body, true);
     return reply
       .code(202)
       .header('location', `/v1/jobs/${encodeURIComponent(job.id)}`)

@@ -24,8 +24,8 @@ const model = z.object({
 });
 
 /**
- * GET /v1/model: what the next request without overrides is made by, and the settings that its file states for itself. The
- * webui's routes keep the webui's defaults; a client that wants the model's own sends these.
+ * GET /v1/model: what the next request without overrides is made by, and the settings to ask it for: those that its file
+ * states for itself, else those of the command line.
  */
 export function addModelRoute(app: FastifyInstance, services: Services): void {
   app.get('/v1/model', { schema: { tags: ['server'], response: { 200: model } } }, async () => {

@@ -6,11 +6,12 @@ import type { ServerSettings } from './settings.js';
 const INVALID = 'Invalid encoded image';
 
 /** 16×16 pixels of one colour: what the document shows, and what requests made from it send. */
-const EXAMPLE =
+export const EXAMPLE_PICTURE =
   'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAMAAAAoLQ9TAAAAA1BMVEXMMzN0dFbYAAAADUlEQVQY02NgGAXIAAABEAAB7JfjegAAAABJRU5ErkJggg==';
 
 /** A field that holds a picture: base64, a data URL, or a URL where those are allowed. */
-export const pictureField = () => z.string().meta({ examples: [EXAMPLE, `data:image/png;base64,${EXAMPLE}`] });
+export const pictureField = () =>
+  z.string().meta({ examples: [EXAMPLE_PICTURE, `data:image/png;base64,${EXAMPLE_PICTURE}`] });
 
 /**
  * The bytes of a picture in a request: base64, a data URL, or an http(s) URL where those are allowed.

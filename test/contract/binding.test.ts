@@ -43,18 +43,31 @@ function startedSample(on: NativeModel, request: SampleRequest) {
 }
 
 describe('the exports', () => {
-  it('are seven functions', () => {
+  it('are eight functions', () => {
     const functions = Object.entries(addon).map(([name, value]) => `${name}/${typeof value}`);
     expect(functions.sort()).toEqual([
       'bench/function',
       'capabilities/function',
       'debugCompare/function',
       'debugEval/function',
+      'deviceMemory/function',
       'openModel/function',
       'probePeak/function',
       'version/function',
     ]);
     expect(addon.version()).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  it('deviceMemory() has a row for each card, and none where there is none', async () => {
+    const rows = await addon.deviceMemory().promise;
+    const cards = addon
+      .capabilities()
+      .devices.filter(({ name, precisions }) => /^cuda/.test(name) && precisions.length > 0);
+    expect(rows.map(({ name }) => name)).toEqual(cards.map(({ name }) => name));
+    for (const { freeBytes, totalBytes } of rows) {
+      expect(freeBytes).toBeGreaterThan(0);
+      expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
+    }
   });
 
   it('capabilities() lists what this build can do', () => {

@@ -34,6 +34,11 @@ describe('POST /sdapi/v1/options', () => {
       { jpeg_quality: 50, CLIP_stop_at_last_layers: 0 },
       { jpeg_quality: 50, return_grid: 'perhaps' },
       { jpeg_quality: 50, randn_source: null },
+      // What would change pictures or files and is not built.
+      { jpeg_quality: 50, use_downcasted_alpha_bar: true },
+      { jpeg_quality: 50, upscaler_for_img2img: 'Lanczos' },
+      { jpeg_quality: 50, samples_filename_pattern: '[seed]' },
+      { jpeg_quality: 50, save_txt: true },
     ]) {
       const { status, body } = await set(wrong);
       expect([status, JSON.stringify(body)]).toEqual([
@@ -42,6 +47,8 @@ describe('POST /sdapi/v1/options', () => {
       ]);
     }
     expect(await options()).toMatchObject({ jpeg_quality: 80, samples_format: 'webp' });
+    // A client that sends everything back as it was changes nothing.
+    expect(await set((await options()) as object)).toMatchObject({ status: 200 });
     const { body } = await server.post('/sdapi/v1/txt2img', SMALL);
     expect(Buffer.from((body as { images: string[] }).images[0] ?? '', 'base64').toString('latin1', 8, 12)).toBe(
       'WEBP',

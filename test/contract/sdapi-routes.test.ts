@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { VERSION } from '../../src/context/version.js';
 import { encodePicture, encodePng } from '../../src/image/codec.js';
+import type { NativeAddon } from '../../src/native/types.js';
+import { createFakeEngine } from '../support/fake-native.js';
 import { TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -101,6 +103,30 @@ describe('GET routes', () => {
     const { status, body } = await server.get(`/sdapi/v1/${path}`);
     expect(status).toBe(200);
     expect(shape.safeParse(body).error?.issues ?? []).toEqual([]);
+  });
+
+  it("memory tells of the server's card, and in the webui's words why it cannot", async () => {
+    const devices = (['cuda', 'cuda:1'] as const).map((name) => {
+      return { name, description: '', precisions: ['fp32' as const], isa: '', missing: '' };
+    });
+    const rows = [
+      { name: 'cuda' as const, freeBytes: 6, totalBytes: 9 },
+      { name: 'cuda:1' as const, freeBytes: 2, totalBytes: 8 },
+    ];
+    const told = async (addon: NativeAddon, device: string): Promise<unknown> => {
+      const own = await TestServer.start({ addon, device });
+      try {
+        return Reflect.get(Object((await own.get('/sdapi/v1/memory')).body), 'cuda');
+      } finally {
+        await own.stop();
+      }
+    };
+    const { addon } = createFakeEngine({ capabilities: { devices }, deviceMemory: rows });
+    expect(await told(addon, 'cuda:1')).toEqual({ system: { free: 2, used: 6, total: 8 } });
+    expect(await told(addon, 'auto')).toEqual({ system: { free: 6, used: 3, total: 9 } });
+    expect(await told(createFakeEngine().addon, 'auto')).toEqual({ error: 'unavailable' });
+    const lost = () => ({ promise: Promise.reject(new Error('the card is lost')), cancel: () => undefined });
+    expect(await told({ ...addon, deviceMemory: lost }, 'auto')).toEqual({ error: 'the card is lost' });
   });
 
   it('list styles, samplers and schedulers by their facts', async () => {

@@ -115,16 +115,16 @@ describe('what would fit', () => {
   it('is a smaller batch, the largest that does', async () => {
     const large = await prepare({ batchSize: 8 });
     const half = await prepare({ batchSize: 4, count: 2 });
-    const found = whatFits(large.plan, large.context, undefined, needed(half));
+    const found = whatFits(large.plan, large.context, undefined, { host: needed(half) });
     expect(found[0]).toBe('a batch size of 4');
-    expect(whatFits(large.plan, large.context, undefined, needed(half) - 1)[0]).toBe('a batch size of 3');
+    expect(whatFits(large.plan, large.context, undefined, { host: needed(half) - 1 })[0]).toBe('a batch size of 3');
   });
 
   it('is decoding in tiles, or a smaller picture', async () => {
     const whole = await prepare({ width: 1024, height: 768, vaeTiling: 'off' });
     const tiled = await prepare({ width: 1024, height: 768, vaeTiling: 'on' });
     expect(needed(tiled)).toBeLessThan(needed(whole));
-    const found = whatFits(whole.plan, whole.context, undefined, needed(whole) - 1);
+    const found = whatFits(whole.plan, whole.context, undefined, { host: needed(whole) - 1 });
     expect(found[0]).toBe('decoding in tiles (vae tiling on)');
     expect(found[1]).toMatch(/^\d+x\d+ pixels$/);
     const [width = 0, height = 0] = found[1]?.match(/\d+/g)?.map(Number) ?? [];
@@ -134,11 +134,11 @@ describe('what would fit', () => {
   it('is fewer pictures at a time where the finished ones take the room', async () => {
     const many = await prepare({ count: 1000, width: 256, height: 256 });
     const few = await prepare({ count: 400, width: 256, height: 256 });
-    expect(whatFits(many.plan, many.context, undefined, needed(few))).toContain('400 pictures at a time');
+    expect(whatFits(many.plan, many.context, undefined, { host: needed(few) })).toContain('400 pictures at a time');
   });
 
   it('is nothing where the weights alone are too much', async () => {
     const run = await prepare({});
-    expect(whatFits(run.plan, run.context, undefined, 1000)).toEqual([]);
+    expect(whatFits(run.plan, run.context, undefined, { host: 1000 })).toEqual([]);
   });
 });

@@ -131,6 +131,26 @@ TEST(cuda_says_what_a_card_lacks) {
   CHECK(holds(what, "starting the kernel vector_find_non_finite") && holds(what, "is lost to this process"));
 }
 
+TEST(cuda_memory_of_a_card_is_what_is_free_now) {
+  DriverApi driver = emulated_driver({.memory = 1000});
+  const cuda::CardMemory before = cuda::memory_of(driver, 0);
+  CHECK(before.free == 1000 && before.total == 1000);
+  cuda::DevicePointer some = 0;
+  CHECK(driver.memory_allocate(&some, 300) == cuda::kSuccess);
+  CHECK(cuda::memory_of(driver, 0).free == 700);
+  driver.memory_free(some);
+  CHECK(cuda::memory_of(driver, 0).free == 1000);
+  std::string what;
+  CHECK_THROWS(cuda::memory_of(driver, 3), ErrorCode::kDevice, what);
+  static int released;
+  released = 0;
+  driver.context_release = [](cuda::DeviceId) -> cuda::Result { return ++released, cuda::kSuccess; };
+  driver.memory_info = [](size_t*, size_t*) -> cuda::Result { return 719; };
+  CHECK_THROWS(cuda::memory_of(driver, 0), ErrorCode::kDevice, what);
+  CHECK(holds(what, "cuda:0: asking for its free memory failed") && released == 1);
+  CHECK(cuda::is_built() || device_memory().empty());
+}
+
 TEST(cuda_names_of_cards) {
   CHECK(cuda::card_of("cuda") == 0 && cuda::card_of("cuda:0") == 0 && cuda::card_of("cuda:12") == 12);
   for (const char* name : {"cud", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda: 1", "cuda:99999999999"}) CHECK(!cuda::card_of(name));

@@ -5,6 +5,7 @@ import { NativeError } from '../../src/native/errors.js';
 import type {
   Capabilities,
   Conditioning,
+  DeviceMemory,
   EncodeRequest,
   EncodeTextRequest,
   Estimate,
@@ -41,6 +42,7 @@ export interface FakeBehaviour {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly description?: Partial<ModelDescription>;
   readonly peakBytes?: number;
+  readonly deviceMemory?: DeviceMemory[];
   /** The call that fails, and how. */
   readonly fail?: { readonly at: 'open' | 'load' | 'encode' | 'sample' | 'decode'; readonly code: NativeErrorCode };
   /** The VAE fails in its own precision. */
@@ -343,6 +345,7 @@ export function createFakeEngine(behaviour: FakeBehaviour = {}): FakeEngine {
     addon: {
       version: () => capabilities.version,
       capabilities: () => capabilities,
+      deviceMemory: () => ({ promise: Promise.resolve(behaviour.deviceMemory ?? []), cancel: () => undefined }),
       probePeak: () => ({ promise: Promise.resolve(100), cancel: () => undefined }),
       bench: (options) => {
         engine.benches.push(options);

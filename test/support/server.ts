@@ -21,6 +21,7 @@ export interface ServerOptions {
   /** Files of the models folder, by name; the tiny model as micro1.safetensors unless told otherwise. */
   readonly models?: Readonly<Record<string, string>>;
   readonly addon?: NativeAddon;
+  readonly device?: string;
   readonly provider?: ProviderOptions;
   readonly fake?: boolean;
   /** Who computes instead. */
@@ -60,7 +61,7 @@ export class TestServer {
         model: 'micro1',
         modelsDirs: [models],
         cwd: folder,
-        device: 'reference',
+        device: options.device ?? 'reference',
         precision: 'auto',
         threads: 1,
         overrides: {},

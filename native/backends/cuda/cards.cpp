@@ -23,6 +23,8 @@ const Cards& cards_here() {
   return found;
 }
 
+std::string name_of(const Card& card) { return card.index == 0 ? "cuda" : "cuda:" + std::to_string(card.index); }
+
 }  // namespace
 
 std::optional<int> card_of(std::string_view device) {
@@ -44,7 +46,18 @@ std::vector<BackendInfo> infos() {
   std::vector<BackendInfo> rows;
   for (const Card& card : here.cards) {
     rows.push_back(describe(card));
-    rows.back().name = card.index == 0 ? "cuda" : "cuda:" + std::to_string(card.index);
+    rows.back().name = name_of(card);
+  }
+  return rows;
+}
+
+std::vector<sdgen::DeviceMemory> memory() {
+  std::vector<sdgen::DeviceMemory> rows;
+  if (!is_built()) return rows;
+  const Cards& here = cards_here();
+  for (const Card& card : here.cards) {
+    const CardMemory bytes = memory_of(*here.api, card.index);
+    rows.push_back({name_of(card), bytes.free, bytes.total});
   }
   return rows;
 }

@@ -13,6 +13,8 @@ std::optional<int> card_of(std::string_view device);
 bool is_built();
 /// A row a card; where there is none to be had, one row without precisions whose `missing` says why. Asked once a process.
 std::vector<BackendInfo> infos();
+/// A row a card that can be used.
+std::vector<sdgen::DeviceMemory> memory();
 /// Throws kDevice, with the reason, where there is no driver, no such card or no code for it.
 std::unique_ptr<Backend> make_backend(int card, const BackendOptions& options);
 

@@ -101,6 +101,20 @@ Cards find_cards(const DriverApi& api, int built_with) {
   return found;
 }
 
+CardMemory memory_of(const DriverApi& api, int index) {
+  DeviceId id = 0;
+  check(api, api.device_get(&id, index), "looking at it", index);
+  Context context = nullptr;
+  check(api, api.context_retain(&context, id), "opening a context", index);
+  size_t free = 0, total = 0;
+  Result result = api.context_set(context);
+  if (result == kSuccess) result = api.memory_info(&free, &total);
+  api.context_set(nullptr);  // this thread has nothing more to do with the card
+  api.context_release(id);
+  check(api, result, "asking for its free memory", index);
+  return {free, total};
+}
+
 void check(const DriverApi& api, Result result, const char* doing, int card) {
   if (result == kSuccess) return;
   const std::string what = "cuda:" + std::to_string(card) + ": " + doing + " failed (" + error_text(api, result) + ")";

@@ -29,6 +29,13 @@ const DriverApi* load_driver(const char* library, std::string& problem);
 /// Asks the driver for its cards. `built_with`: the toolkit's version, as 13000; an older major version cannot load its code.
 Cards find_cards(const DriverApi& api, int built_with);
 
+struct CardMemory {
+  uint64_t free = 0, total = 0;  // bytes
+};
+/// Asked anew each time; needs a context on the card for a moment, which costs little where a model is open on it. Throws
+/// as check().
+CardMemory memory_of(const DriverApi& api, int index);
+
 /// Throws for a result that is not success: kOutOfMemory or kDevice, one line: what was done, on which card, the driver's
 /// name of the error and what to do.
 void check(const DriverApi& api, Result result, const char* doing, int card);

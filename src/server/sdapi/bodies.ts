@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { IMAGE_LIMITS } from '../../request/limits.js';
 import { textToImageSchema } from '../../request/txt2img.js';
 import { LATENT_UPSCALER_NAMES, PIXEL_UPSCALER_NAMES } from '../../request/upscalers.js';
 import { samplerNames } from '../../sampling/samplers.js';
 import { schedulerLabels } from '../../sampling/schedules.js';
-import { pictureField } from '../picture-input.js';
+import { EXAMPLE_PICTURE, pictureField } from '../picture-input.js';
 
 /**
  * Bodies of the webui's generation routes. Types and ranges are those of our own requests where a field means the same;
@@ -96,22 +97,31 @@ export const txt2imgBody = z.object({
 });
 export type Txt2imgBody = z.output<typeof txt2imgBody>;
 
+const blur = () => z.number().int().min(IMAGE_LIMITS.maskBlur.min).max(IMAGE_LIMITS.maskBlur.max);
+
 export const img2imgBody = z.object({
   ...BASE,
-  init_images: maybe(z.array(pictureField()).max(64)),
+  init_images: maybe(
+    z
+      .array(pictureField())
+      .max(64)
+      .meta({ examples: [[EXAMPLE_PICTURE]] }),
+  ),
   resize_mode: z.number().int().min(0).max(3).default(0),
   denoising_strength: z.number().min(0).max(1).default(0.75),
   image_cfg_scale: maybe(z.number().min(0).max(100)),
   mask: maybe(pictureField()),
-  mask_blur: maybe(z.number().int().min(0).max(64)),
-  mask_blur_x: z.number().int().min(0).max(64).default(4),
-  mask_blur_y: z.number().int().min(0).max(64).default(4),
+  mask_blur: maybe(blur()),
+  mask_blur_x: blur().default(4),
+  mask_blur_y: blur().default(4),
   mask_round: flag(true),
   inpainting_fill: z.number().int().min(0).max(3).default(0),
   inpaint_full_res: flag(true),
-  inpaint_full_res_padding: z.number().int().min(0).max(256).default(0),
+  inpaint_full_res_padding: z.number().int().min(IMAGE_LIMITS.padding.min).max(IMAGE_LIMITS.padding.max).default(0),
   inpainting_mask_invert: z.number().int().min(0).max(1).default(0),
-  initial_noise_multiplier: maybe(z.number().min(0).max(1.5)),
+  initial_noise_multiplier: maybe(
+    z.number().min(IMAGE_LIMITS.noiseMultiplier.min).max(IMAGE_LIMITS.noiseMultiplier.max),
+  ),
   latent_mask: maybe(z.string()),
   include_init_images: flag(false),
 });

@@ -1,11 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { UsageError } from '../../request/errors.js';
 import type { RunSettings } from '../../runtime/processing-runner.js';
+import { readAs } from '../coerce.js';
 import { HttpError, refuseField } from '../errors.js';
 import type { Job, JobKind } from '../job-store.js';
 import { commandOptionsFor, type Services } from '../services.js';
-import type { GenerationBody, GenerationResponse } from './bodies.js';
+import { type GenerationBody, type GenerationResponse, img2imgBody, txt2imgBody } from './bodies.js';
 import { readFields, webuiFieldOf } from './fields.js';
+import { withModelSettings } from './model-fields.js';
 import type { OptionsView } from './option-store.js';
 import { echoed, pictureFields } from './picture-fields.js';
 import { buildResponse } from './response.js';
@@ -71,23 +73,27 @@ async function generate(services: Services, checked: Checked, job: Job): Promise
 
 /**
  * Checks a body and begins its job.
+ * @param raw the body as it was sent
  * @param keepResponse whether the answer is kept for those who ask by the job's id
  * @throws InvalidRequest, HttpError, FailureError E_QUEUE_FULL
  */
 export async function startGeneration(
   services: Services,
   kind: JobKind,
-  body: GenerationBody,
+  raw: unknown,
   keepResponse: boolean,
 ): Promise<{ readonly job: Job; readonly response: Promise<GenerationResponse> }> {
   if (!services.isOpen) throw new HttpError(503, 'the server is ending and takes no new work');
-  const options = services.options.view(body.override_settings ?? {});
-  const read = readFields(body, options, services.settings.limits);
-  const isImage = 'init_images' in body;
-  const fields = isImage ? { ...read, ...(await pictureFields(body, services.settings)) } : read;
+  const sent = readAs(kind === 'img2img' ? img2imgBody : txt2imgBody, raw, 'body');
+  const options = services.options.view(sent.override_settings ?? {});
+  const pictures = 'init_images' in sent ? await pictureFields(sent, services.settings) : {};
   const checkpoint = options.webui.sd_model_checkpoint;
   // Before a place in the queue is taken.
-  await commandOptionsFor(services, options);
+  const commandOptions = await commandOptionsFor(services, options);
+  services.queue.requirePlace();
+  const body = await withModelSettings(sent, raw, commandOptions, services);
+  const fields = { ...readFields(body, options, services.settings.limits), ...pictures };
+  const isImage = 'init_images' in body;
   const checked = { kind, body, options, fields, parameters: isImage ? echoed(body) : body };
   const ask = { id: body.force_task_id ?? taskId(kind), kind, batches: body.n_iter, steps: body.steps };
   services.log.info(

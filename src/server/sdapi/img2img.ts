@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { readAs } from '../coerce.js';
 import type { Services } from '../services.js';
 import { generationResponse, img2imgBody } from './bodies.js';
 import { startGeneration } from './generation.js';
@@ -8,8 +7,7 @@ import { startGeneration } from './generation.js';
 export function addImg2img(app: FastifyInstance, services: Services): void {
   const schema = { tags: ['generation'], body: img2imgBody, response: { 200: generationResponse } };
   app.post('/sdapi/v1/img2img', { schema }, async (request) => {
-    const body = readAs(img2imgBody, request.body, 'body');
-    const { response } = await startGeneration(services, 'img2img', body, false);
+    const { response } = await startGeneration(services, 'img2img', request.body, false);
     return response;
   });
 }

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { readAs } from '../coerce.js';
 import type { Services } from '../services.js';
 import { generationResponse, txt2imgBody } from './bodies.js';
 import { startGeneration } from './generation.js';
@@ -8,8 +7,7 @@ import { startGeneration } from './generation.js';
 export function addTxt2img(app: FastifyInstance, services: Services): void {
   const schema = { tags: ['generation'], body: txt2imgBody, response: { 200: generationResponse } };
   app.post('/sdapi/v1/txt2img', { schema }, async (request) => {
-    const body = readAs(txt2imgBody, request.body, 'body');
-    const { response } = await startGeneration(services, 'txt2img', body, false);
+    const { response } = await startGeneration(services, 'txt2img', request.body, false);
     return response;
   });
 }

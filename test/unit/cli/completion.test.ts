@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DeviceName } from '../../../src/native/types.js';
 import { CliSandbox } from '../../support/cli.js';
+import { createFakeEngine } from '../../support/fake-native.js';
 
 let box: CliSandbox;
 beforeAll(async () => {
@@ -55,6 +57,32 @@ describe('__complete', () => {
     const found = await names(...line);
     if (line.length === 0) expect(found).toContain('txt2img');
     else expect(found).toEqual(expected);
+  });
+
+  it('names every card that there is, as doctor does', async () => {
+    const addon = createFakeEngine({
+      capabilities: {
+        devices: ['reference', 'cpu', 'cuda', 'cuda:1'].map((name) => ({
+          name: name as DeviceName,
+          description: '',
+          precisions: ['fp32'],
+          isa: '',
+          missing: '',
+        })),
+      },
+    }).addon;
+    const at = async (...line: string[]) => (await box.run(['__complete', '--', ...line], { addon })).out;
+    expect(await at('txt2img', '--device', 'c')).toBe('cpu\ncuda\ncuda:1\n');
+    expect(await at('txt2img', '--device', 'cuda:')).toBe('cuda:1\n');
+    // As bash gives it.
+    expect(await at('txt2img', '--device', 'cuda', ':')).toBe('1\n');
+    expect(await at('txt2img', '--device', 'cuda', ':', '1', '--rng', 'g')).toBe('gpu\n');
+    const capabilities = () => {
+      throw new Error('the engine is broken');
+    };
+    const broken = { addon: { ...addon, capabilities } };
+    const { out } = await box.run(['__complete', '--', 'txt2img', '--device', ''], broken);
+    expect(out).toBe('auto\nreference\ncpu\ncuda\n');
   });
 
   it('tells what each word is, never itself, and no hidden flag', async () => {

@@ -25,6 +25,7 @@ function addonWith(methods: Partial<NativeModel>): NativeAddon {
   return {
     version: refuse,
     capabilities: refuse,
+    deviceMemory: refuse,
     bench: refuse,
     probePeak: refuse,
     debugEval: refuse,

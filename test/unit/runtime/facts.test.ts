@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Capabilities, DeviceInfo } from '../../../src/native/types.js';
 import { resolveDevice } from '../../../src/runtime/device.js';
-import { availableMemory, formatBytes, requireMemory } from '../../../src/runtime/memory.js';
+import { availableMemory, formatBytes, requireMemory, roomOn } from '../../../src/runtime/memory.js';
 import { Metrics } from '../../../src/runtime/metrics.js';
 import { ProfileSum } from '../../../src/runtime/profile.js';
 
@@ -64,16 +64,40 @@ describe('requireMemory', () => {
     const never = () => {
       throw new Error('asked without need');
     };
-    expect(() => requireMemory(need, 50, never)).not.toThrow();
-    expect(() => requireMemory(need, undefined, never)).not.toThrow();
+    expect(() => requireMemory(need, { host: 50 }, never)).not.toThrow();
+    expect(() => requireMemory(need, { host: undefined }, never)).not.toThrow();
     const shortage = 'this needs 50 B of memory and 49 B is available';
     const refused = (message: string) => expect.objectContaining({ code: 'E_OUT_OF_MEMORY', message });
-    expect(() => requireMemory(need, 49, (bytes) => [`${bytes}`, 'more'])).toThrow(
+    expect(() => requireMemory(need, { host: 49 }, ({ host }) => [`${host}`, 'more'])).toThrow(
       refused(`${shortage}; it would fit with 49, or more`),
     );
-    expect(() => requireMemory(need, 49, () => [])).toThrow(
+    expect(() => requireMemory(need, { host: 49 }, () => [])).toThrow(
       refused(`${shortage}, too little for any size: free memory, or take a smaller model or precision`),
     );
+  });
+
+  it('counts weights and arena where the device has them, and pictures on the host', () => {
+    const need = { engineBytes: 100, loadedBytes: 60, pictureBytes: 10 };
+    const on = (free: number, host: number | undefined) => () =>
+      requireMemory(need, { host, device: { name: 'cuda:1', free } }, () => ['less']);
+    expect(on(40, 10)).not.toThrow();
+    expect(on(40, undefined)).not.toThrow();
+    expect(on(39, 1000)).toThrow(/^this needs 40 B of memory on cuda:1 and 39 B is available; it would fit with less$/);
+    expect(on(1000, 9)).toThrow(/^this needs 10 B of memory and 9 B is available/);
+  });
+
+  it("asks a card for its free memory, and takes the host's where it does not answer", async () => {
+    const rows = [
+      { name: 'cuda' as const, freeBytes: 5, totalBytes: 9 },
+      { name: 'cuda:1' as const, freeBytes: 7, totalBytes: 9 },
+    ];
+    const host = async () => 100;
+    const never = () => Promise.reject(new Error('asked without need'));
+    expect(await roomOn('cuda:1', host, async () => rows)).toEqual({ host: 100, device: { name: 'cuda:1', free: 7 } });
+    expect(await roomOn('cuda', host, async () => [])).toEqual({ host: 100 });
+    expect(await roomOn('cuda', host, () => Promise.reject(new Error('it is lost')))).toEqual({ host: 100 });
+    expect(await roomOn('cpu', host, never)).toEqual({ host: 100 });
+    expect(await roomOn('cuda', host, undefined)).toEqual({ host: 100 });
   });
 
   it('prints sizes in powers of ten', () => {

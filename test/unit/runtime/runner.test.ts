@@ -251,6 +251,19 @@ describe('a run that does not succeed', () => {
     await expect(run(1000 + more - 1)).rejects.toMatchObject({ code: 'E_OUT_OF_MEMORY' });
   });
 
+  it("counts a card's memory where it computes on one", async () => {
+    const devices = [{ name: 'cuda' as const, description: '', precisions: ['fp32' as const], isa: '', missing: '' }];
+    const deviceMemory = [{ name: 'cuda' as const, freeBytes: 5000, totalBytes: 9000 }];
+    const { engine, provider } = setUp({ peakBytes: 6000, capabilities: { devices }, deviceMemory });
+    const runner = new ProcessingRunner({ provider, options: new OptionStore(), availableMemory: async () => 1e9 });
+    const run = () => runner.run(REQUEST, { commandOptions: { ...command(), device: 'auto' } });
+    await expect(run()).rejects.toThrow(/needs 8\.\d kB of memory on cuda and 5\.0 kB is available/);
+    expect(engine.loads).toBe(0);
+    deviceMemory[0] = { name: 'cuda', freeBytes: 9000, totalBytes: 9000 };
+    await run();
+    expect(engine.loads).toBe(1);
+  });
+
   it('passes defects on as they are', async () => {
     const { provider } = setUp();
     const runner = new ProcessingRunner({
