@@ -1,8 +1,8 @@
 // A small coverage-guided driver for LLVMFuzzerTestOneInput, for compilers without libFuzzer.
 //   TARGET [--seconds N | --runs N] [--seed N] [--crash FILE] [--keep FOLDER] CORPUS_FOLDER_OR_FILE...
 // Runs every input of the corpus, then random changes of them; inputs that reach new code join the corpus in memory.
-// With --runs and the same seed a run repeats exactly. An input that fails is written to --crash; of
-// those that reached new code, as few and small ones as reach it all are written to --keep.
+// With --runs and the same seed a run repeats exactly. An input that fails is written to --crash; the
+// dozen that reach most beyond the corpus are written to --keep.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -190,18 +190,36 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-/// The found inputs anew, small ones first: what still reaches code that neither the corpus nor a smaller one reaches.
+/// The edges that an input reaches and `known` does not have.
+std::vector<size_t> reached_by(const Input& input, const std::vector<uint8_t>& known) {
+  std::copy(known.begin(), known.end(), std::begin(edges));
+  run(input);
+  std::vector<size_t> found;
+  for (size_t i = 0; i < sizeof edges; ++i) {
+    if (edges[i] != known[i]) found.push_back(i);
+  }
+  return found;
+}
+
+/// Those of the found inputs that reach most beyond the corpus and each other, kKept at most.
 void keep(const std::vector<Input>& corpus, size_t committed, const std::string& folder) {
+  constexpr int kKept = 12;
   std::fill(std::begin(edges), std::end(edges), uint8_t{0});
-  const auto first = corpus.begin() + static_cast<std::ptrdiff_t>(committed);
-  std::for_each(corpus.begin(), first, run);
-  std::vector<Input> found(first, corpus.end());
-  std::stable_sort(found.begin(), found.end(), [](const Input& a, const Input& b) { return a.size() < b.size(); });
-  int kept = 0;
-  for (const Input& input : found) {
-    if (!run(input)) continue;
-    std::ofstream out(folder + "/found-" + std::to_string(kept++) + ".bin", std::ios::binary);
-    out.write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+  std::for_each(corpus.begin(), corpus.begin() + static_cast<std::ptrdiff_t>(committed), run);
+  std::vector<uint8_t> known(std::begin(edges), std::end(edges));
+  for (int k = 0; k < kKept; ++k) {
+    const Input* best = nullptr;
+    std::vector<size_t> gained;
+    for (size_t i = committed; i < corpus.size(); ++i) {
+      std::vector<size_t> found = reached_by(corpus[i], known);
+      if (found.size() < gained.size() || found.empty() || (found.size() == gained.size() && corpus[i].size() >= best->size())) continue;
+      gained = std::move(found);
+      best = &corpus[i];
+    }
+    if (best == nullptr) return;
+    for (const size_t edge : gained) known[edge] = 1;
+    std::ofstream out(folder + "/found-" + std::to_string(k) + ".bin", std::ios::binary);
+    out.write(reinterpret_cast<const char*>(best->data()), static_cast<std::streamsize>(best->size()));
     if (!out.flush()) throw std::runtime_error("cannot write to " + folder);
   }
 }
