@@ -1,7 +1,7 @@
 #pragma once
 // How the weights of products lie in memory. The outputs are cut into panels of 1 … max_vectors vectors; a panel holds,
 // k ascending, its outputs' weights side by side: [k][width] in float32, [k/2][width][2] in bf16, whose stretches are
-// filled up to an even length. What lies beyond the last output is zero. Many outputs are cut into two halves first, so
+// filled up to a multiple of the kernels' k_step. What lies beyond the last output is zero. Many outputs are cut into two halves first, so
 // that the two factors of a GEGLU come from panels of the same shape.
 #include <cstdint>
 

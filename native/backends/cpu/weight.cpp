@@ -17,7 +17,7 @@ struct Layout {
   Matrix matrix{};
   int64_t channels = 0, height = 1, width = 1;  // of the kernel
   int64_t stored = 0;                           // of k, all stretches
-  Layout(const WeightUse& use, const KernelTable& table, Element element) {
+  Layout(const WeightUse& use, const KernelTable& table, const Geometry& geometry) {
     if (use.layout == WeightLayout::kConv) {
       height = use.shape[2];
       width = use.shape[3];
@@ -25,16 +25,16 @@ struct Layout {
     channels = use.shape[1];
     const int64_t length = width * channels;
     matrix = {nullptr, use.shape[0], first_half(use.shape[0], table.lanes), height, length};
-    stored = height * (element == Element::kBf16 ? (length + 1) / 2 * 2 : length);
+    stored = height * padded(length, geometry.k_step);
   }
   int64_t padded_outputs(const KernelTable& table) const { return padded(matrix.n, table.lanes); }
 };
 
 /// Elements of a vector's memory: the widest panel may be read from any output on.
-int64_t vector_elements(const WeightUse& use, const KernelTable& table) {
+int64_t vector_elements(const WeightUse& use, const KernelTable& table, const Geometry& geometry) {
   int64_t n = 1;
   for (int64_t d : use.shape) n *= d;
-  return use.layout == WeightLayout::kTable ? n : padded(n, table.lanes) + table.max_vectors * table.lanes;
+  return use.layout == WeightLayout::kTable ? n : padded(n, table.lanes) + geometry.max_vectors * table.lanes;
 }
 
 uint16_t bf16_bits(float x) {
@@ -47,11 +47,11 @@ uint16_t bf16_bits(float x) {
 struct Panel {
   int64_t begin, width;
 };
-std::vector<Panel> panels_of(const Matrix& matrix, const KernelTable& table) {
+std::vector<Panel> panels_of(const Matrix& matrix, const KernelTable& table, const Geometry& geometry) {
   std::vector<Panel> panels;
   for (int64_t begin = 0, end = matrix.half; begin < matrix.n;) {
     if (begin >= end) end = matrix.n;
-    const int64_t width = panel_vectors(padded(end - begin, table.lanes) / table.lanes, table.max_vectors) * table.lanes;
+    const int64_t width = panel_vectors(padded(end - begin, table.lanes) / table.lanes, geometry.max_vectors) * table.lanes;
     panels.push_back({begin, width});
     begin += width;
   }
@@ -75,8 +75,9 @@ void pack_row(const float* values, const Layout& layout, int64_t column, int64_t
 }  // namespace
 
 uint64_t packed_bytes(const WeightUse& use, const KernelTable& table, Element element) {
-  if (!in_panels(use)) return static_cast<uint64_t>(vector_elements(use, table)) * sizeof(float);
-  const Layout layout(use, table, element);
+  const Geometry& geometry = kernels_for(table, element).geometry;
+  if (!in_panels(use)) return static_cast<uint64_t>(vector_elements(use, table, geometry)) * sizeof(float);
+  const Layout layout(use, table, geometry);
   return static_cast<uint64_t>(layout.padded_outputs(table) * layout.stored * element_bytes(element));
 }
 
@@ -93,8 +94,9 @@ std::shared_ptr<const CpuWeight> pack(const WeightUse& use, const WeightStore& s
     });
     return weight;
   }
-  const Layout layout(use, table, element);
-  const std::vector<Panel> panels = panels_of(layout.matrix, table);
+  const Geometry& geometry = kernels_for(table, element).geometry;
+  const Layout layout(use, table, geometry);
+  const std::vector<Panel> panels = panels_of(layout.matrix, table, geometry);
   const int64_t k = layout.matrix.stretches * layout.matrix.length;
   // Panels that no row fills whole, and bf16's filling up, must be zero.
   const bool ragged = layout.padded_outputs(table) != use.shape[0] || layout.stored != k;

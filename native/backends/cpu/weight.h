@@ -7,6 +7,11 @@
 
 namespace sdgen::cpu {
 
+/// The kernels for what is stored so.
+inline const StorageKernels& kernels_for(const KernelTable& table, Element element) {
+  return element == Element::kBf16 ? *table.bf16 : table.f32;
+}
+
 /// Panels of linear and conv2d (packing.h), float32 or bf16; vectors float32, filled up with zeros to whole panels;
 /// tables float32.
 class CpuWeight : public PackedWeight {

@@ -22,6 +22,7 @@ inline __m512bh pairs(const Bf16* p) { return (__m512bh)_mm512_loadu_si512(p); }
 template <>
 struct Dot<Bf16> {
   static constexpr int64_t kChunkLength = 2 * kChunk;
+  static constexpr int kStep = 2;
   static int64_t stored(int64_t length) { return (length + 1) / 2 * 2; }
 
   template <int kRows, int kVectors>
@@ -58,9 +59,14 @@ struct Dot<Bf16> {
   }
 };
 
-template <>
-struct AttentionOf<Bf16> {
-  static constexpr int64_t kValueStep = 2;  // two keys side by side
+template <typename Out>
+using Bf16Product = VectorProduct<Bf16, Out>;
+
+/// bf16's operands of attention for `kVectorCount` vectors of queries.
+template <int kVectorCount>
+struct PairedAttention {
+  using Stored = Bf16;
+  static constexpr int64_t kQueries = kVectorCount * F32::kLanes;
 
   /// 2^x to 2^-18 of its value, which bf16 powers cannot tell from exact; power(0) is 1.
   static F32 power(F32 x) {
@@ -90,7 +96,7 @@ struct AttentionOf<Bf16> {
   /// Columns of o to rows, by way of `pairs` [size/2][kQueries][2].
   static void unpack_outputs(const float* o, int64_t queries, int64_t size, Bf16* pairs, Bf16* out, int64_t stride) {
     for (int64_t d = 0; d < size; d += 2) {
-      for (int v = 0; v < kQueryVectors; ++v) {
+      for (int v = 0; v < kVectorCount; ++v) {
         const float* even = o + d * kQueries + v * F32::kLanes;
         const F32 odd = d + 1 < size ? F32::load(even + kQueries) : F32::zero();
         _mm512_storeu_si512(pairs + d * kQueries + v * 32, interleaved(F32::load(even), odd));
@@ -104,32 +110,6 @@ struct AttentionOf<Bf16> {
     }
   }
 
-  template <int kRows, bool kCausal>
-  static void weigh(const Bf16* values, int64_t size, const Bf16* powers, int64_t keys, int64_t, float* o) {
-    F32 acc[kRows][kQueryVectors];
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kQueryVectors; ++v) acc[r][v] = F32::load(o + r * kQueries + v * F32::kLanes);
-    }
-    for (int64_t j = 0; j < keys; j += 2) {
-      __m512bh p[kQueryVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kQueryVectors; ++v) p[v] = pairs(powers + j * kQueries + v * 32);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const __m512bh value = pair_of(values + j * size + 2 * r);
-#pragma GCC unroll 4
-        for (int v = 0; v < kQueryVectors; ++v) acc[r][v].v = _mm512_dpbf16_ps(acc[r][v].v, value, p[v]);
-      }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kQueryVectors; ++v) acc[r][v].store(o + r * kQueries + v * F32::kLanes);
-    }
-  }
-
  private:
   /// Rounded to bf16 as [a0, b0, a1, b1, …].
   static __m512i interleaved(F32 a, F32 b) {
@@ -137,6 +117,39 @@ struct AttentionOf<Bf16> {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
                                            19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, both);
+  }
+};
+
+struct Bf16Attention : VectorAttention<Bf16Attention, kMaxVectors>, PairedAttention<kMaxVectors> {
+  using VectorAttention::kQueries;
+  static constexpr int64_t kValueStep = 2;  // two keys side by side
+  static constexpr int kValueKeys = 2, kValueRows = 1;
+  static int64_t stored(int64_t size) { return Dot<Bf16>::stored(size); }
+
+  template <int kRows, bool kCausal>
+  static void weigh_tile(const Bf16* values, int64_t size, const Bf16* powers, int64_t keys, int64_t, float* o) {
+    F32 acc[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = F32::load(o + r * kQueries + v * F32::kLanes);
+    }
+    for (int64_t j = 0; j < keys; j += 2) {
+      __m512bh p[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) p[v] = pairs(powers + j * kQueries + v * 32);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh value = pair_of(values + j * size + 2 * r);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) acc[r][v].v = _mm512_dpbf16_ps(acc[r][v].v, value, p[v]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v].store(o + r * kQueries + v * F32::kLanes);
+    }
   }
 };
 

@@ -63,11 +63,14 @@ void to_f32(const void* x, int64_t count, float* y) {
   each_vector(count, y, [&](int64_t i, int64_t n) { return load_up_to(static_cast<const T*>(x) + i, n); });
 }
 
-/// All kernels of one storage type.
-template <typename T>
+/// All kernels of one storage type: `Product` gives the kernels of products, `How` attention's.
+template <template <typename Out> class Product, typename How>
 constexpr StorageKernels storage_kernels() {
-  return {product<T, T>,  product<T, float>, attention_scratch<T>, attention<T>, channel_sums<T>, scale_shift<T>, layer_norm<T>,
-          activate<T>,    geglu<T>,          add<T>,               scale<T>,     from_f32<T>,     to_f32<T>};
+  using T = typename How::Stored;
+  using Same = Product<T>;
+  return {{Same::kMaxVectors, Same::kMaxRows, Same::kStep, How::kQueries, How::kValueKeys, How::kValueRows},
+          run_chunks<Same>, run_chunks<Product<float>>, attention_scratch<How>, attention<How>, channel_sums<T>, scale_shift<T>,
+          layer_norm<T>, activate<T>, geglu<T>, add<T>, scale<T>, from_f32<T>, to_f32<T>};
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ struct Dot;
 template <>
 struct Dot<float> {
   static constexpr int64_t kChunkLength = kChunk;
+  static constexpr int kStep = 1;
   /// What `length` values of a stretch take up in a packed weight.
   static int64_t stored(int64_t length) { return length; }
 
@@ -71,59 +72,69 @@ struct Chunk {
   bool first, last;
 };
 
-/// The weights of a panel's chunk.
+/// The weights of a panel's chunk; a stretch takes up `length` values.
 template <typename T, int kVectors>
-inline const T* panel_chunk(const Matrix& weight, int64_t column, const Chunk& chunk) {
-  const int64_t length = Dot<T>::stored(weight.length);
+inline const T* panel_chunk(const Matrix& weight, int64_t length, int64_t column, const Chunk& chunk) {
   return static_cast<const T*>(weight.data) + column * weight.stretches * length +
          (chunk.stretch * length + chunk.k) * kVectors * F32::kLanes;
 }
 
-/// The chunk for the panel at `column` and, under GEGLU, for its twin; each tile is finished right after its last chunk,
-/// while its totals are in the first-level cache. With one chunk all tiles share one tile of totals.
-template <typename T, typename Out, int kVectors>
-void panel_step(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
-  const T* w = panel_chunk<T, kVectors>(b.weight, column, chunk);
-  const T* twin = b.geglu ? panel_chunk<T, kVectors>(b.weight, column + b.weight.half, chunk) : nullptr;
-  const T* a = static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
-  const bool single = chunk.first && chunk.last;
-  const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
-  float* totals = single ? b.totals : b.totals + (column - b.begin);
-  const Start start = chunk.first ? Start::kStore : Start::kAdd;
-  for (int64_t t = 0; t < b.tile_count; ++t) {
-    const Tile& tile = b.tiles[t];
-    float* gate = totals + ldt / 2;
-    multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, chunk.count, totals, ldt, start);
-    if (b.geglu) multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, twin, chunk.count, gate, ldt, start);
-    if (chunk.last) finish_tile<T, Out, kVectors>(b, tile, column, totals, gate, ldt);
-    if (!single) totals += tile.rows * ldt;
+/// Products by vectors.
+template <typename T, typename Out>
+struct VectorProduct {
+  static constexpr int kMaxVectors = cpu::kMaxVectors, kMaxRows = cpu::kMaxRows, kStep = Dot<T>::kStep;
+  static constexpr int64_t kChunkLength = Dot<T>::kChunkLength;
+
+  /// The chunk for the panel at `column` and, under GEGLU, for its twin; each tile is finished right after its last chunk,
+  /// while its totals are in the first-level cache. With one chunk all tiles share one tile of totals.
+  template <int kVectors>
+  static void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
+    const int64_t length = Dot<T>::stored(b.weight.length);
+    const T* w = panel_chunk<T, kVectors>(b.weight, length, column, chunk);
+    const T* twin = b.geglu ? panel_chunk<T, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr;
+    const T* a = static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
+    const bool single = chunk.first && chunk.last;
+    const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
+    float* totals = single ? b.totals : b.totals + (column - b.begin);
+    const Start start = chunk.first ? Start::kStore : Start::kAdd;
+    for (int64_t t = 0; t < b.tile_count; ++t) {
+      const Tile& tile = b.tiles[t];
+      float* gate = totals + ldt / 2;
+      multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, chunk.count, totals, ldt, start);
+      if (b.geglu) multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, twin, chunk.count, gate, ldt, start);
+      if (chunk.last) finish_tile<T, Out, kVectors>(b, tile, column, totals, gate, ldt);
+      if (!single) totals += tile.rows * ldt;
+    }
   }
-}
+};
+
+template <typename Out>
+using FloatProduct = VectorProduct<float, Out>;
 
 /// One chunk for all the block's panels.
-template <typename T, typename Out>
+template <typename Product>
 void all_panels(const ProductBlock& b, const Chunk& chunk) {
   const int64_t end = padded(b.end, F32::kLanes);
   int64_t half_end = b.begin < b.weight.half ? b.weight.half : b.weight.n;
   for (int64_t column = b.begin; column < end;) {
     if (column >= half_end) half_end = b.weight.n;
-    const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, kMaxVectors);
+    const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, Product::kMaxVectors);
     switch (vectors) {
-      case 1: panel_step<T, Out, 1>(b, column, chunk, end - b.begin); break;
-      case 2: panel_step<T, Out, 2>(b, column, chunk, end - b.begin); break;
-      default: panel_step<T, Out, kMaxVectors>(b, column, chunk, end - b.begin);
+      case 1: Product::template panel<1>(b, column, chunk, end - b.begin); break;
+      case 2: Product::template panel<2>(b, column, chunk, end - b.begin); break;
+      default: Product::template panel<Product::kMaxVectors>(b, column, chunk, end - b.begin);
     }
     column += vectors * F32::kLanes;
   }
 }
 
-template <typename T, typename Out>
-void product(const ProductBlock& b) {
+template <typename Product>
+void run_chunks(const ProductBlock& b) {
   for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {
-    for (int64_t k = 0; k < b.weight.length; k += Dot<T>::kChunkLength) {
+    for (int64_t k = 0; k < b.weight.length; k += Product::kChunkLength) {
       const int64_t left = b.weight.length - k;
-      const int64_t count = left < Dot<T>::kChunkLength ? left : Dot<T>::kChunkLength;
-      all_panels<T, Out>(b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
+      const int64_t count = left < Product::kChunkLength ? left : Product::kChunkLength;
+      all_panels<Product>(b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
     }
   }
 }

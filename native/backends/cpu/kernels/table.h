@@ -45,8 +45,9 @@ struct ProductBlock {
   int64_t out_stride;      // elements between output rows
 };
 
-/// Queries of one head over all keys. q and out: rows `stride` elements apart. k and v are packed: keys [keys][size], in
-/// bf16 filled up to an even size; values [keys][size], in bf16 [keys/2][size][2], an odd last key's partner zero.
+/// Queries of one head over all keys. q and out: rows `stride` elements apart. k and v are packed as the storage type's
+/// geometry says: keys [keys][size], their size filled up to k_step; values [keys / value_keys][size][value_keys], filled up
+/// to whole groups and to value_rows of the size. What is filled up is zero.
 struct AttentionBlock {
   const void *q, *k, *v;
   void* out;
@@ -65,8 +66,19 @@ struct Rows {
   int64_t rows, channels;
 };
 
+/// The shapes that a storage type's products work in: see packing.h.
+struct Geometry {
+  int max_vectors;  // of a panel
+  int max_rows;     // of a tile
+  int k_step;       // a packed stretch's length is a multiple
+  int queries;      // of attention at once
+  int value_keys;   // packed values come in groups of so many keys
+  int value_rows;   // and of so many values of a head
+};
+
 /// One storage type's kernels. `In` and `out` are of that type, sums and parameters float32.
 struct StorageKernels {
+  Geometry geometry;
   void (*product)(const ProductBlock& block);           // output in the same storage
   void (*product_to_f32)(const ProductBlock& block);    // output float32, no residual
   int64_t (*attention_scratch)(int64_t size);
@@ -86,9 +98,7 @@ struct StorageKernels {
 };
 
 struct KernelTable {
-  int lanes;        // of a vector
-  int max_vectors;  // of a panel
-  int max_rows;     // of a tile
+  int lanes;  // of a vector
   StorageKernels f32;
   const StorageKernels* bf16;  // null where the processor does not multiply it
 };

@@ -6,7 +6,7 @@
 namespace sdgen::cpu {
 
 const KernelTable& avx512_kernels() {
-  static const KernelTable table{F32::kLanes, kMaxVectors, kMaxRows, storage_kernels<float>(), nullptr};
+  static const KernelTable table{F32::kLanes, storage_kernels<FloatProduct, FloatAttention>(), nullptr};
   return table;
 }
 

@@ -6,8 +6,8 @@
 namespace sdgen::cpu {
 
 const KernelTable& avx512bf16_kernels() {
-  static const StorageKernels bf16 = storage_kernels<Bf16>();
-  static const KernelTable table{F32::kLanes, kMaxVectors, kMaxRows, storage_kernels<float>(), &bf16};
+  static const StorageKernels bf16 = storage_kernels<Bf16Product, Bf16Attention>();
+  static const KernelTable table{F32::kLanes, storage_kernels<FloatProduct, FloatAttention>(), &bf16};
   return table;
 }
 

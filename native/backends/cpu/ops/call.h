@@ -19,7 +19,7 @@ struct OpCall {
   template <typename T>
   const T* in(size_t i) const { return static_cast<const T*>(call.inputs[i]); }
   const CpuWeight& weight(size_t i) const { return *static_cast<const CpuWeight*>(call.weights[i]); }
-  const StorageKernels& kernels(Element element) const { return element == Element::kBf16 ? *table.bf16 : table.f32; }
+  const StorageKernels& kernels(Element element) const { return kernels_for(table, element); }
   /// The kernels for the storage that all operands have.
   const StorageKernels& kernels() const { return kernels(out_value().element); }
 };

@@ -17,14 +17,14 @@ constexpr int64_t kMostTiles = kBlockRows + 1;  // of at least one row
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Column blocks of whole panels, none wider than kBlockColumns.
-std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t widest, const KernelTable& table) {
+std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t widest, int lanes, int max_vectors) {
   std::vector<int64_t> cuts{0};
   const int64_t blocks = ceil_div(end, widest);
   const int64_t wanted = ceil_div(end, blocks);
   for (int64_t column = 0, half_end = std::min(matrix.half, end); column < end;) {
     if (column >= half_end) half_end = end;
-    column += panel_vectors(padded(half_end - column, table.lanes) / table.lanes, table.max_vectors) * table.lanes;
-    if (column >= end || column - cuts.back() + table.max_vectors * table.lanes > wanted + table.lanes) cuts.push_back(std::min(column, end));
+    column += panel_vectors(padded(half_end - column, lanes) / lanes, max_vectors) * lanes;
+    if (column >= end || column - cuts.back() + max_vectors * lanes > wanted + lanes) cuts.push_back(std::min(column, end));
   }
   return cuts;
 }
@@ -33,13 +33,12 @@ std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t wide
 template <typename TileAt>
 void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t rows, int64_t columns, const TileAt& tile_at) {
   const Value& out = call.out_value();
-  const bool lowered = call.in_value(0).element == Element::kBf16;
-  const StorageKernels& kernels = lowered ? *call.table.bf16 : call.table.f32;
+  const StorageKernels& kernels = call.kernels(call.in_value(0).element);
   const auto kernel = out.element == call.in_value(0).element ? kernels.product : kernels.product_to_f32;
   // Where the weights are the larger part, a few columns' weights stay in the shared cache while all rows pass by.
   const bool by_columns = columns > rows;
   const int64_t widest = (by_columns ? kNarrowColumns : kBlockColumns) / (block.geglu ? 2 : 1);
-  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, widest, call.table);
+  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, widest, call.table.lanes, kernels.geometry.max_vectors);
   const auto column_blocks = static_cast<int64_t>(cuts.size()) - 1;
 
   // Blocks in a number that shares out evenly, unless they are many anyway.
@@ -79,7 +78,7 @@ uint64_t product_scratch(int threads) {
 }
 
 void run_op(const LinearOp& op, const OpCall& call) {
-  const int64_t rows = call.in_shape(0).rows(), tiles = ceil_div(rows, call.table.max_rows);
+  const int64_t rows = call.in_shape(0).rows(), tiles = ceil_div(rows, call.kernels(call.in_value(0).element).geometry.max_rows);
   const int64_t columns = op.geglu ? op.out / 2 : op.out;
   const float* bias = op.bias ? call.weight(1).floats() : nullptr;
   const ProductBlock block{.a = call.call.inputs[0], .row_stride = op.in, .stretch_stride = 0, .tiles = nullptr, .tile_count = 0,
@@ -95,7 +94,7 @@ void run_op(const LinearOp& op, const OpCall& call) {
 void run_op(const Conv2dOp& op, const OpCall& call) {
   const Shape& out = call.out_shape();
   const PixelGrid grid(call.in_value(0));
-  const int64_t width = out[2], tiles_a_row = ceil_div(width, call.table.max_rows), tiles = out[0] * out[1] * tiles_a_row;
+  const int64_t width = out[2], tiles_a_row = ceil_div(width, call.kernels(call.in_value(0).element).geometry.max_rows), tiles = out[0] * out[1] * tiles_a_row;
   // From pixel (0, 0) to the first tap of output (0, 0), in the halo.
   const int64_t origin = grid.origin - op.pad_before * (grid.row + op.in);
   const auto* channel_add = op.channel_add ? call.in<float>(1) : nullptr;
