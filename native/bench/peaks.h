@@ -9,7 +9,7 @@
 namespace sdgen::bench {
 
 struct LevelPeak {
-  std::string isa;        // portable, avx2, avx512, avx512bf16
+  std::string isa;        // portable, avx2, avx512, avx512bf16, amx
   double fp32_gflops = 0;
   double bf16_gflops = 0;  // 0: this level does not multiply bf16
 };

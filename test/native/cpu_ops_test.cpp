@@ -73,24 +73,30 @@ namespace {
 constexpr double kBf16Error = 0x1p-6;
 
 template <typename Cases>
-void check_bf16(const Cases& cases) {
-  if (!available(sdgen::cpu::Level::kAvx512Bf16)) return;
+void check_bf16(const Cases& cases, const std::string& level) {
   size_t differing = 0;
   for (const auto& c : cases) {
     const Ready ready = c.make();
-    const Floats exact = run_on(ready, 1), once = run_on(ready, cpu_backend_of("avx512bf16", "bf16", 1));
+    const Floats exact = run_on(ready, 1), once = run_on(ready, cpu_backend_of(level, "bf16", 1));
     double error = 0, size = 0;
     for (size_t i = 0; i < exact.size(); ++i) {
       error += std::pow(static_cast<double>(once[i]) - static_cast<double>(exact[i]), 2);
       size += std::pow(static_cast<double>(exact[i]), 2);
     }
-    CHECK_MSG(error <= kBf16Error * kBf16Error * size || error < 1e-6, c.text() << ": relative error " << std::sqrt(error / size));
+    CHECK_MSG(error <= kBf16Error * kBf16Error * size || error < 1e-6, level << ": " << c.text() << ": relative error " << std::sqrt(error / size));
     differing += same_bits(exact, once) ? 0 : 1;
     for (const int threads : {2, 3, 8}) {
-      CHECK_MSG(same_bits(run_on(ready, cpu_backend_of("avx512bf16", "bf16", threads)), once), c.text() << " with " << threads << " threads");
+      CHECK_MSG(same_bits(run_on(ready, cpu_backend_of(level, "bf16", threads)), once), c.text() << " with " << threads << " threads");
     }
   }
   CHECK_MSG(2 * differing > cases.size(), "bf16 gave the bytes of fp32 in most cases");
+}
+
+template <typename Cases>
+void check_bf16(const Cases& cases) {
+  for (const sdgen::cpu::Level level : sdgen::cpu::kLevels) {
+    if (available(level) && sdgen::cpu::multiplies_bf16(level)) check_bf16(cases, level_name(level));
+  }
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ const cpu::KernelTable& kernels_of(cpu::Level level) {
     case cpu::Level::kAvx2: return cpu::avx2_kernels();
     case cpu::Level::kAvx512: return cpu::avx512_kernels();
     case cpu::Level::kAvx512Bf16: return cpu::avx512bf16_kernels();
+    case cpu::Level::kAmx: return cpu::amx_kernels();
     case cpu::Level::kPortable: break;
   }
 #else

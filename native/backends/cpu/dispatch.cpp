@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "backends/cpu/tiles.h"
 #include "base/error.h"
 
 namespace sdgen::cpu {
@@ -11,6 +12,7 @@ const char* level_name(Level level) noexcept {
     case Level::kAvx2: return "avx2";
     case Level::kAvx512: return "avx512";
     case Level::kAvx512Bf16: return "avx512bf16";
+    case Level::kAmx: return "amx";
     case Level::kPortable: break;
   }
   return "portable";
@@ -25,11 +27,14 @@ bool available(Level level) noexcept {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (level == Level::kAvx512) return avx512;
-  return avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  return level == Level::kAvx512Bf16 ? bf16 : bf16 && tiles_available();
 #else
   return false;
 #endif
 }
+
+bool multiplies_bf16(Level level) noexcept { return level == Level::kAvx512Bf16 || level == Level::kAmx; }
 
 Choice choose_level(const std::string& asked) {
   const char* environment = std::getenv("SDGEN_ISA");
@@ -54,10 +59,10 @@ Choice choose_level(const std::string& asked) {
 BackendInfo info() { return info(choose_level({})); }
 
 BackendInfo info(const Choice& choice) {
-  const bool bf16 = choice.level == Level::kAvx512Bf16;
+  const bool bf16 = multiplies_bf16(choice.level);
   BackendInfo info{"cpu", "own SIMD kernels, " + choice.reason, level_name(choice.level), {"fp32"}};
   if (bf16) info.precisions.emplace_back("bf16");
-  if (!bf16) info.missing = std::string("needs a processor that multiplies it (AVX512-BF16); running: ") + level_name(choice.level);
+  if (!bf16) info.missing = std::string("needs a processor that multiplies it (AVX512-BF16 or AMX); running: ") + level_name(choice.level);
   return info;
 }
 

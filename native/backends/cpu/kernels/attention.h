@@ -49,7 +49,7 @@ struct VectorAttention {
   }
   /// o += powers · values for a block of `keys`.
   template <bool kCausal, typename T>
-  static void weigh(const T* values, int64_t size, const T* powers, int64_t keys, int64_t ahead, float* o) {
+  static void weigh(const T* values, int64_t size, T* powers, int64_t keys, int64_t ahead, float* o) {
     for (int64_t d = 0, rows; d < size; d += rows) {
       rows = next_rows(size - d);
       weigh_rows<kCausal>(rows, values + d * How::kValueStep, size, powers, keys, ahead, o + d * kQueries);
