@@ -221,7 +221,7 @@ inline void raise_powers(const AttentionScratch<How>& scratch, int64_t keys, int
 }
 
 template <typename How, bool kCausal>
-void attend(const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<How>& scratch) {
+void attend(How& how, const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<How>& scratch) {
   using T = typename How::Stored;
   const int64_t stored = How::stored(b.size), value_rows = padded(b.size, How::kValueRows);
   const T* q = static_cast<const T*>(b.q) + (first - b.first) * b.q_stride;
@@ -240,11 +240,11 @@ void attend(const AttentionBlock& b, int64_t first, int64_t queries, const Atten
   const int64_t last = kCausal && first + queries < b.keys ? first + queries : b.keys;
   for (int64_t key = 0; key < last; key += kKeyBlock) {
     const int64_t keys = last - key < kKeyBlock ? last - key : kKeyBlock;
-    How::score(static_cast<const T*>(b.k) + key * stored, keys, scratch.query, b.size, scratch.scores);
+    how.score(static_cast<const T*>(b.k) + key * stored, keys, scratch.query, b.size, scratch.scores);
     const int64_t ahead = key - first;
     rescale<How, kCausal>(scratch, b.size, keys, ahead, F32::all(b.c), key == 0, state);
     raise_powers<How, kCausal>(scratch, keys, ahead, F32::all(b.c), state);
-    How::template weigh<kCausal>(static_cast<const T*>(b.v) + key * value_rows, b.size, scratch.powers, keys, ahead, scratch.o);
+    how.template weigh<kCausal>(static_cast<const T*>(b.v) + key * value_rows, b.size, scratch.powers, keys, ahead, scratch.o);
   }
 
   F32 inverse[How::kVectors];
@@ -261,10 +261,11 @@ void attend(const AttentionBlock& b, int64_t first, int64_t queries, const Atten
 
 template <typename How>
 void attention(const AttentionBlock& b) {
+  How how;
   const AttentionScratch<How> scratch(b.scratch, b.size);
   for (int64_t done = 0; done < b.queries; done += How::kQueries) {
     const int64_t queries = b.queries - done < How::kQueries ? b.queries - done : How::kQueries;
-    (b.causal ? attend<How, true> : attend<How, false>)(b, b.first + done, queries, scratch);
+    (b.causal ? attend<How, true> : attend<How, false>)(how, b, b.first + done, queries, scratch);
   }
 }
 

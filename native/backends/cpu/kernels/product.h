@@ -113,16 +113,16 @@ using FloatProduct = VectorProduct<float, Out>;
 
 /// One chunk for all the block's panels.
 template <typename Product>
-void all_panels(const ProductBlock& b, const Chunk& chunk) {
+void all_panels(Product& product, const ProductBlock& b, const Chunk& chunk) {
   const int64_t end = padded(b.end, F32::kLanes);
   int64_t half_end = b.begin < b.weight.half ? b.weight.half : b.weight.n;
   for (int64_t column = b.begin; column < end;) {
     if (column >= half_end) half_end = b.weight.n;
     const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, Product::kMaxVectors);
     switch (vectors) {
-      case 1: Product::template panel<1>(b, column, chunk, end - b.begin); break;
-      case 2: Product::template panel<2>(b, column, chunk, end - b.begin); break;
-      default: Product::template panel<Product::kMaxVectors>(b, column, chunk, end - b.begin);
+      case 1: product.template panel<1>(b, column, chunk, end - b.begin); break;
+      case 2: product.template panel<2>(b, column, chunk, end - b.begin); break;
+      default: product.template panel<Product::kMaxVectors>(b, column, chunk, end - b.begin);
     }
     column += vectors * F32::kLanes;
   }
@@ -130,11 +130,12 @@ void all_panels(const ProductBlock& b, const Chunk& chunk) {
 
 template <typename Product>
 void run_chunks(const ProductBlock& b) {
+  Product product;
   for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {
     for (int64_t k = 0; k < b.weight.length; k += Product::kChunkLength) {
       const int64_t left = b.weight.length - k;
       const int64_t count = left < Product::kChunkLength ? left : Product::kChunkLength;
-      all_panels<Product>(b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
+      all_panels(product, b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
     }
   }
 }

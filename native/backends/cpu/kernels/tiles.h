@@ -79,7 +79,7 @@ struct TileProduct {
 
   /// As VectorProduct's, for two of the block's tiles at a time.
   template <int kVectors>
-  static void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
+  void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
     const int64_t length = padded(b.weight.length, kTileK);
     const Bf16* w = panel_chunk<Bf16, kVectors>(b.weight, length, column, chunk);
     const Bf16* twin = b.geglu ? panel_chunk<Bf16, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr;
@@ -88,7 +88,6 @@ struct TileProduct {
     const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
     float* totals = single ? b.totals : b.totals + (column - b.begin);
     const Start start = chunk.first ? Start::kStore : Start::kAdd;
-    TileShapes shapes;
     for (int64_t t = 0; t < b.tile_count; t += 2) {
       const Tile& upper = b.tiles[t];
       const bool both = t + 1 < b.tile_count;
@@ -96,7 +95,7 @@ struct TileProduct {
       const int lower_rows = both ? lower.rows : 0;
       float* gate = totals + ldt / 2;
       const TileOperands operands{a + upper.a, a + lower.a, upper.rows, lower_rows, b.row_stride};
-      shapes.set(upper.rows, lower_rows);
+      shapes_.set(upper.rows, lower_rows);
       multiply_tiles<kVectors>(operands, w, chunk.count, totals, ldt, start);
       if (b.geglu) multiply_tiles<kVectors>(operands, twin, chunk.count, gate, ldt, start);
       if (chunk.last) {
@@ -107,6 +106,9 @@ struct TileProduct {
       if (!single) totals += (upper.rows + lower_rows) * ldt;
     }
   }
+
+ private:
+  TileShapes shapes_;
 };
 
 /// Attention whose two products are tiles': keys by queries, and values (a group of keys side by side) by powers.
@@ -115,11 +117,10 @@ struct TileAttention : PairedAttention<2> {
   static constexpr int kValueKeys = kKeyBlock, kValueRows = kTileRows;
   static int64_t stored(int64_t size) { return padded(size, kTileK); }
 
+  TileAttention() { shapes_.set(kTileRows, kTileRows); }
   /// All keys of the block, those that fill it up included: their scores are not read.
-  static void score(const Bf16* k, int64_t, const Bf16* query, int64_t size, float* scores) {
+  void score(const Bf16* k, int64_t, const Bf16* query, int64_t size, float* scores) {
     const int64_t length = stored(size);
-    TileShapes shapes;
-    shapes.set(kTileRows, kTileRows);
     for (int64_t j = 0; j < kKeyBlock; j += 2 * kTileRows) {
       const Bf16* rows = k + j * length;
       multiply_tiles<2, true>({rows, rows + kTileRows * length, kTileRows, kTileRows, length}, query, length,
@@ -127,18 +128,19 @@ struct TileAttention : PairedAttention<2> {
     }
   }
   template <bool kCausal>
-  static void weigh(const Bf16* values, int64_t size, Bf16* powers, int64_t keys, int64_t, float* o) {
+  void weigh(const Bf16* values, int64_t size, Bf16* powers, int64_t keys, int64_t, float* o) {
     // Keys that fill up the block weigh nothing.
     for (int64_t j = padded(keys, 2); j < kKeyBlock; j += 2) __builtin_memset(powers + j * kQueries, 0, 2 * kQueries * sizeof(Bf16));
-    TileShapes shapes;
     for (int64_t d = 0; d < size; d += 2 * kTileRows) {
       const bool both = d + kTileRows < size;
       const Bf16* rows = values + d * kKeyBlock;
       const TileOperands operands{rows, rows + (both ? kTileRows * kKeyBlock : 0), kTileRows, both ? kTileRows : 0, kKeyBlock};
-      shapes.set(kTileRows, operands.lower_rows);
       multiply_tiles<2>(operands, powers, kKeyBlock, o + d * kQueries, kQueries, Start::kAdd);
     }
   }
+
+ private:
+  TileShapes shapes_;
 };
 
 }  // namespace

@@ -37,19 +37,20 @@ class TileShapes {
   ~TileShapes() {
     if (upper_ >= 0) asm volatile("tilerelease");
   }
+  /// Where there are no lower rows they may have any shape: nothing touches them.
   void set(int upper, int lower) {
-    if (upper == upper_ && lower == lower_) return;
+    if (upper == upper_ && (lower == lower_ || lower == 0)) return;
     upper_ = upper;
-    lower_ = lower;
+    lower_ = lower > 0 ? lower : 16;
     struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t row_bytes[16] = {};
       uint8_t rows[16] = {};
     } shape;
-    const int rows[8] = {upper, upper, lower, lower, upper, lower, 16, 16};
+    const int rows[8] = {upper_, upper_, lower_, lower_, upper_, lower_, 16, 16};
     for (int i = 0; i < 8; ++i) {
       shape.rows[i] = static_cast<uint8_t>(rows[i]);
-      shape.row_bytes[i] = rows[i] > 0 ? 64 : 0;
+      shape.row_bytes[i] = 64;
     }
     asm volatile("ldtilecfg %0" ::"m"(shape));
   }
