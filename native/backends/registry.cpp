@@ -60,7 +60,9 @@ Found checked_device(const std::string& name, const std::string& precision) {
   if (info.precisions.empty()) throw Error(ErrorCode::kDevice, "device '" + name + "': " + info.missing);
   const std::string built = "; built: " + joined(info.precisions);
   if (!holds(kPrecisions, precision)) throw Error(ErrorCode::kDevice, "unknown precision '" + precision + "'" + built);
-  const std::string reason = info.missing.empty() ? "is known but not built on '" + name + "'" : info.missing;
+  // What is missing is what bf16 needs: fp16 is lacking whatever the processor has.
+  const bool says_why = precision == "bf16" && !info.missing.empty();
+  const std::string reason = says_why ? info.missing : "is known but not built on '" + name + "'";
   throw Error(ErrorCode::kDevice, "precision '" + precision + "' " + reason + built);
 }
 

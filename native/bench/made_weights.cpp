@@ -59,16 +59,8 @@ class MadeWeights final : public WeightStore {
     return at == tensors_.end() ? nullptr : &*at;
   }
 
-  void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const override {
-    const int64_t elements = tensor.elements(), row = tensor.shape.empty() ? 1 : elements / std::max<int64_t>(tensor.shape[0], 1);
-    if (elements == 0) return;
-    const int64_t piece = std::min(elements, std::max<int64_t>(1, piece_elements / row) * row);
-    std::vector<float> values(static_cast<size_t>(piece));
-    for (int64_t first = 0; first < elements; first += piece) {
-      const int64_t count = std::min(piece, elements - first);
-      make(tensor, first, values.data(), count);
-      receive(first, std::span<const float>(values.data(), static_cast<size_t>(count)));
-    }
+  void read_f32_range(const TensorInfo& tensor, int64_t first, std::span<float> out) const override {
+    make(tensor, first, out.data(), static_cast<int64_t>(out.size()));
   }
 
   void read_raw(const TensorInfo& tensor, uint64_t offset, void* destination, uint64_t size) const override {

@@ -30,9 +30,10 @@ class JoinedStore final : public WeightStore {
     const auto at = by_name_.find(name);
     return at == by_name_.end() ? nullptr : &tensors_[at->second];
   }
-  void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const override {
-    store(tensor).read_f32(tensor, piece_elements, receive);
+  void read_f32_range(const TensorInfo& tensor, int64_t first, std::span<float> out) const override {
+    store(tensor).read_f32_range(tensor, first, out);
   }
+  void prefetch(const TensorInfo& tensor) const noexcept override { store(tensor).prefetch(tensor); }
   void read_raw(const TensorInfo& tensor, uint64_t offset, void* destination, uint64_t size) const override {
     store(tensor).read_raw(tensor, offset, destination, size);
   }

@@ -19,17 +19,6 @@ static_assert(std::endian::native == std::endian::little, "tensor bytes are read
 constexpr uint64_t kLengthBytes = 8;
 constexpr size_t kStagingBytes = size_t{256} << 10;  // a multiple of every element size; fits in L2
 
-template <typename Buffer>
-void allocate(Buffer& buffer, uint64_t size, const std::string& path) {
-  try {
-    buffer.resize(size);
-  } catch (const std::bad_alloc&) {
-    throw file_error(ErrorCode::kOutOfMemory, path, "no memory for " + std::to_string(size) + " elements of a tensor");
-  } catch (const std::length_error&) {
-    throw file_error(ErrorCode::kOutOfMemory, path, "no memory for " + std::to_string(size) + " elements of a tensor");
-  }
-}
-
 class SafetensorsStore final : public WeightStore {
  public:
   SafetensorsStore(std::unique_ptr<ByteSource> source, SafetensorsHeader header)
@@ -50,23 +39,13 @@ class SafetensorsStore final : public WeightStore {
     return &header_.tensors[*at];
   }
 
-  void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const override {
+  void read_f32_range(const TensorInfo& tensor, int64_t first, std::span<float> out) const override {
     if (!dtype_is_float(tensor.dtype)) {
       throw file_error(ErrorCode::kModelFormat, path(),
                        "tensor \"" + shown(tensor.name) + "\" holds " + std::string(dtype_name(tensor.dtype)) +
                            " where F32, F16, BF16 or F64 is needed; use a file in one of these types");
     }
-    const int64_t elements = tensor.elements();
-    if (elements == 0) return;
-    const int64_t row = tensor.shape.empty() ? 1 : elements / tensor.shape[0];
-    const int64_t piece = std::min(elements, std::max<int64_t>(1, piece_elements / row) * row);
-    std::vector<float> values;
-    allocate(values, static_cast<uint64_t>(piece), path());
-    for (int64_t first = 0; first < elements; first += piece) {
-      const int64_t count = std::min(piece, elements - first);
-      read_floats(tensor, first, std::span<float>(values.data(), static_cast<size_t>(count)));
-      receive(first, std::span<const float>(values.data(), static_cast<size_t>(count)));
-    }
+    read_floats(tensor, first, out);
   }
 
   void prefetch(const TensorInfo& tensor) const noexcept override { source_->prefetch(tensor.offset, tensor.bytes); }
@@ -127,7 +106,7 @@ std::shared_ptr<const WeightStore> open_source(std::unique_ptr<ByteSource> sourc
                  " follow; the file is truncated: download it again");
   }
   std::string json;
-  allocate(json, length, path);
+  json.resize(length);  // at most kMaxSafetensorsHeader
   source->read(kLengthBytes, json.data(), json.size());
   SafetensorsHeader header = parse_safetensors_header(json, kLengthBytes + length, file_bytes, path);
   return std::make_shared<SafetensorsStore>(std::move(source), std::move(header));
@@ -139,16 +118,6 @@ std::shared_ptr<const WeightStore> open_safetensors(const std::string& path) { r
 
 std::shared_ptr<const WeightStore> open_safetensors_bytes(std::vector<unsigned char> bytes, const std::string& label) {
   return open_source(source_of_bytes(std::move(bytes), label));
-}
-
-std::vector<float> read_all_f32(const WeightStore& store, const TensorInfo& tensor) {
-  std::vector<float> all;
-  const int64_t elements = tensor.elements();
-  store.read_f32(tensor, 1 << 20, [&](int64_t first, std::span<const float> values) {
-    if (all.empty()) allocate(all, static_cast<uint64_t>(elements), store.path());
-    std::copy(values.begin(), values.end(), all.begin() + first);
-  });
-  return all;
 }
 
 }  // namespace sdgen

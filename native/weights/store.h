@@ -41,9 +41,11 @@ class WeightStore {
   virtual const std::string& path() const noexcept = 0;
   /// The tensor of that name, or nullptr.
   virtual const TensorInfo* find(std::string_view name) const noexcept = 0;
-  /// Reads a float tensor as float32 in pieces of whole outermost rows (at most `piece_elements`, at least one row),
-  /// in ascending order. Throws kIo (short read), kModelFormat (dtype is not a float).
-  virtual void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const = 0;
+  /// Reads the elements [first, first + out.size()) of a float tensor as float32. Throws kIo (short read), kModelFormat
+  /// (dtype is not a float), kInternal outside of the tensor.
+  virtual void read_f32_range(const TensorInfo& tensor, int64_t first, std::span<float> out) const = 0;
+  /// Reads all of it in pieces of whole outermost rows (at most `piece_elements`, at least one row), in ascending order.
+  void read_f32(const TensorInfo& tensor, int64_t piece_elements, const PieceFn& receive) const;
   /// Says that the tensor is read soon, so that its bytes come from the disk while others are packed. Advice only.
   virtual void prefetch(const TensorInfo& tensor) const noexcept { (void)tensor; }
   /// Reads the raw bytes [offset, offset + size) of a tensor.

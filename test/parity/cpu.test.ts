@@ -4,7 +4,8 @@ import { readSafetensors, type Tensor } from '../support/safetensors.js';
 import { tinyModelPath } from '../support/tiny-model.js';
 
 const PARTS = ['text', 'unet', 'vae-decode', 'vae-encode'] as const;
-const LEVELS = ['portable', 'avx2', 'avx512', 'avx512bf16'] as const;
+const LEVELS = ['portable', 'avx2', 'avx512', 'avx512bf16', 'amx'] as const;
+const BF16_LEVELS = ['avx512bf16', 'amx'] as const;
 
 /** PyTorch's own bf16 has 1.7e-2 in a full-size UNet; half as much again leaves room for another order of sums. */
 const BF16_ERROR = 2.5e-2;
@@ -49,18 +50,23 @@ describe.each(['micro1', 'micro2'] as const)('%s on the cpu device', (arch) => {
     }
   });
 
-  it.each(PARTS)('errs in bf16 no more than bf16 does, the same for any thread count: %s', async (part) => {
-    const args = ['--model', await tinyModelPath(arch), '--device', 'cpu', '--precision', 'bf16'];
-    const bf16 = evaluateHere(part, inputs, args);
-    if (bf16 === undefined) return; // refused by name, as test/unit/cli checks
-    const fixture = readSafetensors(inputs);
-    const known = [...bf16].filter(([name]) => fixture.tensors.has(name));
-    expect(known.length).toBeGreaterThan(0);
-    for (const [name, tensor] of known) {
-      const error = relativeRms(tensor, fixture.get(name));
-      expect(error, name).toBeLessThanOrEqual(BF16_ERROR);
-      expect(error, `${name} is fp32's`).toBeGreaterThan(1e-4);
-    }
-    expect([...(evaluateHere(part, inputs, [...args, '--threads', '3']) ?? [])]).toEqual([...bf16]);
-  });
+  const bf16Cases = BF16_LEVELS.flatMap((level) => PARTS.map((part) => ({ level, part })));
+  it.each(bf16Cases)(
+    'errs in bf16 no more than bf16 does, the same for any thread count: $level $part',
+    async ({ level, part }) => {
+      vi.stubEnv('SDGEN_ISA', level);
+      const args = ['--model', await tinyModelPath(arch), '--device', 'cpu', '--precision', 'bf16'];
+      const bf16 = evaluateHere(part, inputs, args);
+      if (bf16 === undefined) return; // refused by name, as test/unit/cli checks
+      const fixture = readSafetensors(inputs);
+      const known = [...bf16].filter(([name]) => fixture.tensors.has(name));
+      expect(known.length).toBeGreaterThan(0);
+      for (const [name, tensor] of known) {
+        const error = relativeRms(tensor, fixture.get(name));
+        expect(error, name).toBeLessThanOrEqual(BF16_ERROR);
+        expect(error, `${name} is fp32's`).toBeGreaterThan(1e-4);
+      }
+      expect([...(evaluateHere(part, inputs, [...args, '--threads', '3']) ?? [])]).toEqual([...bf16]);
+    },
+  );
 });

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
+#include <vector>
 
 #include "backends/cpu/packing.h"
 
 namespace sdgen::cpu {
 namespace {
 
-constexpr int64_t kPieceElements = 1 << 20;  // 4 MiB of float32 between file and packed weight
+constexpr int64_t kPieceElements = 1 << 20;  // 4 MiB of float32 between file and packed weight, a thread
 
 bool in_panels(const WeightUse& use) { return use.layout == WeightLayout::kLinear || use.layout == WeightLayout::kConv; }
 
@@ -40,8 +42,8 @@ int64_t vector_elements(const WeightUse& use, const KernelTable& table, const Ge
 uint16_t bf16_bits(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7fffffffU) > 0x7f800000U) return 0x7fc0;
-  return static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+  const uint32_t rounded = (bits + 0x7fffU + (bits >> 16 & 1U)) >> 16;
+  return static_cast<uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? 0x7fc0U : rounded);
 }
 
 struct Panel {
@@ -58,17 +60,41 @@ std::vector<Panel> panels_of(const Matrix& matrix, const KernelTable& table, con
   return panels;
 }
 
-/// Output `row` (values in file order) into column `column` of its panel.
-template <typename T, typename Convert>
-void pack_row(const float* values, const Layout& layout, int64_t column, int64_t width, int64_t pair, T* panel, Convert convert) {
-  const int64_t stored = layout.stored / layout.height;
-  for (int64_t kh = 0; kh < layout.height; ++kh) {
-    for (int64_t kw = 0; kw < layout.width; ++kw) {
-      for (int64_t c = 0; c < layout.channels; ++c) {
-        const int64_t k = kh * stored + kw * layout.channels + c;
-        panel[k / pair * pair * width + column * pair + k % pair] = convert(values[(c * layout.height + kh) * layout.width + kw]);
-      }
+/// Input channels packed in one go: as many as keep the lines that they are written to in the first-level cache.
+int64_t channel_block(const Layout& layout) { return layout.height * layout.width > 1 ? 16 : 64; }
+
+/// Channels [begin, end) of an output's `values` (in file order) to float32: [k][width] from `column` on.
+void pack_channels(const float* values, const Layout& layout, int64_t begin, int64_t end, float* column, int64_t width) {
+  const int64_t taps = layout.height * layout.width;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    const float* from = values + begin * taps + tap;
+    float* to = column + (tap * layout.channels + begin) * width;
+    for (int64_t left = end - begin; left > 0; --left, from += taps, to += width) *to = *from;
+  }
+}
+
+/// The same to bf16: [k/2][width][2]. A tap's channels may begin in the middle of a pair.
+void pack_channels(const float* values, const Layout& layout, int64_t begin, int64_t end, uint16_t* column, int64_t width) {
+  constexpr int64_t kMost = 64 * 16;
+  const int64_t stored = layout.stored / layout.height, taps = layout.height * layout.width, count = end - begin;
+  uint16_t some[kMost];
+  std::vector<uint16_t> many(count * taps > kMost ? static_cast<size_t>(count * taps) : 0);
+  uint16_t* bits = many.empty() ? some : many.data();
+  for (int64_t i = 0; i < count * taps; ++i) bits[i] = bf16_bits(values[begin * taps + i]);
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    const int64_t k = tap / layout.width * stored + tap % layout.width * layout.channels + begin;
+    const uint16_t* from = bits + tap;
+    uint16_t* to = column + (k >> 1) * 2 * width;
+    int64_t left = count;
+    if ((k & 1) != 0) {
+      to[1] = *from;
+      from += taps, to += 2 * width, --left;
     }
+    for (; left > 1; left -= 2, from += 2 * taps, to += 2 * width) {
+      to[0] = from[0];
+      to[1] = from[taps];
+    }
+    if (left == 1) to[0] = *from;
   }
 }
 
@@ -101,24 +127,29 @@ std::shared_ptr<const CpuWeight> pack(const WeightUse& use, const WeightStore& s
   // Panels that no row fills whole, and bf16's filling up, must be zero.
   const bool ragged = layout.padded_outputs(table) != use.shape[0] || layout.stored != k;
   if (ragged) std::memset(memory, 0, bytes);
-  store.read_f32(tensor, kPieceElements, [&](int64_t first, std::span<const float> values) {
-    const int64_t row = first / k, rows = static_cast<int64_t>(values.size()) / k;
-    pool.parallel_for(static_cast<int64_t>(panels.size()), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) {
-        const Panel& panel = panels[static_cast<size_t>(p)];
-        const int64_t from = std::max(row, panel.begin), to = std::min(row + rows, panel.begin + panel.width);
-        for (int64_t r = from; r < to; ++r) {
-          const float* source = values.data() + (r - row) * k;
-          if (element == Element::kBf16) {
-            auto* out = reinterpret_cast<uint16_t*>(memory) + panel.begin * layout.stored;
-            pack_row(source, layout, r - panel.begin, panel.width, 2, out, bf16_bits);
-          } else {
-            auto* out = reinterpret_cast<float*>(memory) + panel.begin * layout.stored;
-            pack_row(source, layout, r - panel.begin, panel.width, 1, out, [](float x) { return x; });
+  const int64_t block = channel_block(layout), rows = std::max<int64_t>(1, kPieceElements / k);
+  // Each thread reads, converts and packs panels of its own.
+  pool.parallel_for(static_cast<int64_t>(panels.size()), 1, [&](int64_t begin, int64_t end, int) {
+    std::vector<float> values(static_cast<size_t>(std::min<int64_t>(rows, panels.front().width) * k));
+    for (const Panel& panel : std::span(panels).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin))) {
+      const int64_t last_row = std::min(panel.begin + panel.width, layout.matrix.n);
+      for (int64_t row = panel.begin; row < last_row; row += rows) {
+        const int64_t count = std::min(rows, last_row - row);
+        store.read_f32_range(tensor, row * k, std::span(values).first(static_cast<size_t>(count * k)));
+        for (int64_t c = 0; c < layout.channels; c += block) {
+          const int64_t last = std::min(c + block, layout.channels);
+          for (int64_t r = 0; r < count; ++r) {
+            const float* source = values.data() + r * k;
+            const int64_t start = panel.begin * layout.stored, column = row + r - panel.begin;
+            if (element == Element::kBf16) {
+              pack_channels(source, layout, c, last, reinterpret_cast<uint16_t*>(memory) + start + 2 * column, panel.width);
+            } else {
+              pack_channels(source, layout, c, last, reinterpret_cast<float*>(memory) + start + column, panel.width);
+            }
           }
         }
       }
-    });
+    }
   });
   weight->matrix = layout.matrix;
   weight->matrix.data = memory;
