@@ -116,6 +116,65 @@ TEST(cuda_fast_images_of_a_batch_have_the_bytes_they_have_alone) {
   check_batch_position<AttentionCase>({3, 33, 130, 2, 40, false, 3.0f}, [](AttentionCase& c, int64_t n) { c.batch = n; });
 }
 
+namespace {
+
+void scale_input(Ready& ready, size_t input, float factor) {
+  for (float& x : ready.inputs[input]) x *= factor;
+}
+
+}  // namespace
+
+// Halves end at 65504. What an op adds up inside may pass that and come back; what it stores may not.
+TEST(cuda_fast_sums_pass_beyond_halves) {
+  // Large ones first and their opposites last: every partial sum in between is beyond halves, in whatever order of chunks.
+  Ready product = LinearCase{{1, 9, 1280}, 40, true, Activation::kNone, false}.make();
+  for (size_t i = 0; i < product.inputs[0].size(); ++i) product.inputs[0][i] = i % 1280 < 640 ? 20000.0f : -20000.0f;
+  for (size_t i = 0; i < product.weights[0].size(); ++i) product.weights[0][i] = 0.5f;
+  check_close(product, "linear with sums up to 6.4e6");
+
+  Ready conv = ConvCase{{1, 5, 6, 64}, 24, 3, 1, 1, 1}.make();
+  for (size_t i = 0; i < conv.inputs[0].size(); ++i) conv.inputs[0][i] = i % 64 < 32 ? 30000.0f : -30000.0f;
+  for (float& w : conv.weights[0]) w = 0.5f;
+  check_close(conv, "conv2d with sums up to 4e6");
+
+  Ready norm = GroupNormCase{{2, 9, 11, 64}, 32, 1e-5, true, 0.5f}.make();
+  scale_input(norm, 0, 8000.0f);  // squares of 1e8
+  check_close(norm, "group_norm of values of 1e4");
+
+  Ready layer = LayerNormCase{{2, 17, 320}, 0.0f}.make();
+  scale_input(layer, 0, 8000.0f);
+  check_close(layer, "layer_norm of values of 1e4");
+}
+
+TEST(cuda_fast_scores_beyond_halves_choose_a_key) {
+  // Scores of up to 1e6: each query takes one value, which a score held in halves could not tell from the others.
+  const int64_t keys = 70, size = 40;
+  Ready ready = AttentionCase{1, 33, keys, 1, size, false, 1.0f}.make();
+  for (size_t q = 0; q < 33; ++q) std::fill_n(ready.inputs[0].begin() + static_cast<std::ptrdiff_t>(q * size), size, 250.0f);
+  for (size_t k = 0; k < static_cast<size_t>(keys); ++k) {
+    std::fill_n(ready.inputs[1].begin() + static_cast<std::ptrdiff_t>(k * size), size, k == 41 ? 101.0f : 100.0f);
+  }
+  check_close(ready, "attention with scores of 1e6");
+}
+
+TEST(cuda_fast_results_beyond_halves_are_infinite_and_found) {
+  Bench bench(73);
+  const ValueId in = bench.input({1, 9, 1280});
+  // What a program gives is float32: the values in between are halves.
+  Ready ready = bench.finish(bench.builder.scale(bench.builder.linear("w", in, 40, {}), 0.5f));
+  std::fill(ready.inputs[0].begin(), ready.inputs[0].end(), 200.0f);
+  std::fill(ready.weights[0].begin(), ready.weights[0].end(), 0.5f);  // 128,000 each
+  const Floats exact = run_on(ready, 1);
+  CHECK(std::all_of(exact.begin(), exact.end(), [](float y) { return std::isfinite(y) && y > 60000.0f; }));
+  on_each_backend("fp16", [&](sdgen::Backend& backend, const std::string& where) {
+    const Floats got = run_on(ready, backend);
+    CHECK_MSG(std::all_of(got.begin(), got.end(), [](float y) { return std::isinf(y) && y > 0; }), where << ": not infinite");
+    const auto buffer = backend.allocate(got.size() * sizeof(float));
+    backend.upload(*buffer, 0, got.data(), static_cast<int64_t>(got.size() * sizeof(float)));
+    CHECK_MSG(!backend.all_finite({buffer.get(), 0, static_cast<int64_t>(got.size())}), where << ": infinities pass as numbers");
+  });
+}
+
 TEST(cuda_fast_halves_round_as_the_format_says) {
   struct Row {
     float x;
