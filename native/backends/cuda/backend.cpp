@@ -5,6 +5,7 @@
 #include "backends/cuda/call.h"
 #include "backends/cuda/vector/params.h"
 #include "backends/cuda/weight.h"
+#include "base/thread_pool.h"
 #include "base/error.h"
 #include "graph/passes.h"
 
@@ -47,8 +48,8 @@ class CudaExecutable : public Executable {
 
 class CudaBackend : public Backend {
  public:
-  CudaBackend(BackendInfo info, std::shared_ptr<Device> device, Element element)
-      : info_(std::move(info)), device_(std::move(device)), element_(element) {}
+  CudaBackend(BackendInfo info, std::shared_ptr<Device> device, Element element, int threads)
+      : info_(std::move(info)), device_(std::move(device)), element_(element), pool_(shared_thread_pool(threads)) {}
   const BackendInfo& info() const noexcept override { return info_; }
 
   std::unique_ptr<Buffer> allocate(uint64_t bytes) override { return std::make_unique<CudaBuffer>(device_, bytes); }
@@ -76,7 +77,7 @@ class CudaBackend : public Backend {
 
   uint64_t packed_bytes(const WeightUse& use) const override { return cuda::packed_bytes(use, element_); }
   std::shared_ptr<const PackedWeight> prepare(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor) override {
-    return pack(use, store, tensor, element_, device_);
+    return pack(use, store, tensor, element_, device_, *pool_);
   }
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {
@@ -215,6 +216,7 @@ class CudaBackend : public Backend {
   BackendInfo info_;
   std::shared_ptr<Device> device_;
   Element element_;  // of activations and of the weights of products
+  std::shared_ptr<ThreadPool> pool_;  // packs weights
   std::unique_ptr<DeviceMemory> scratch_;
 };
 
@@ -224,13 +226,14 @@ BackendInfo describe(const Card& card) {
   return {"cuda", card.text(), "sm_" + std::to_string(card.major) + std::to_string(card.minor), {"fp32", "fp16"}};
 }
 
-std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card, const std::vector<CodeImage>& code, const std::string& precision) {
+std::unique_ptr<Backend> make_backend_on(const DriverApi& api, const Card& card, const std::vector<CodeImage>& code, const std::string& precision,
+                                         int threads) {
   BackendInfo info = describe(card);
   if (std::find(info.precisions.begin(), info.precisions.end(), precision) == info.precisions.end()) {
     throw Error(ErrorCode::kDevice, "precision '" + precision + "' is not built on cuda");
   }
   return std::make_unique<CudaBackend>(std::move(info), std::make_shared<Device>(api, card, code),
-                                       precision == "fp16" ? Element::kF16 : Element::kF32);
+                                       precision == "fp16" ? Element::kF16 : Element::kF32, threads);
 }
 
 }  // namespace sdgen::cuda

@@ -66,7 +66,7 @@ std::unique_ptr<Backend> make_backend(int index, const BackendOptions& options) 
   const Cards& here = cards_here();
   if (here.cards.empty()) throw Error(ErrorCode::kDevice, here.problem);
   for (const Card& card : here.cards) {
-    if (card.index == index) return make_backend_on(*here.api, card, embedded_code().images, options.precision);
+    if (card.index == index) return make_backend_on(*here.api, card, embedded_code().images, options.precision, options.threads);
   }
   throw Error(ErrorCode::kDevice, "there is no card " + std::to_string(index) + "; the last one is " + here.cards.back().text());
 }

@@ -4,6 +4,7 @@
 
 #include "backends/backend.h"
 #include "backends/cuda/device.h"
+#include "base/thread_pool.h"
 
 namespace sdgen::cuda {
 
@@ -23,7 +24,8 @@ inline int64_t half_row(int64_t channels, int64_t taps) { return (taps * ((chann
 /// Linear and conv2d, fp32: [k][outputs, up to a multiple of 4], k ordered (kh, kw, c); fp16: [outputs][half_row]. What is
 /// filled up is zero. Others: as in the file, float32.
 uint64_t packed_bytes(const WeightUse& use, Element element);
+/// Reads, converts and packs on the pool's threads, then uploads.
 std::shared_ptr<const PackedWeight> pack(const WeightUse& use, const WeightStore& store, const TensorInfo& tensor, Element element,
-                                         const std::shared_ptr<Device>& device);
+                                         const std::shared_ptr<Device>& device, ThreadPool& pool);
 
 }  // namespace sdgen::cuda
