@@ -2,10 +2,12 @@ import { EventEmitter } from 'node:events';
 import { EarlyEnd } from '../context/early-end.js';
 import type { RunStateView } from '../context/run-state.js';
 import type { DecodedImage } from '../native/types.js';
+import { passesOf } from '../pipeline/plan.js';
 import { FailureError } from '../request/errors.js';
 import { isCancellation } from '../runtime/failures.js';
 import type { RunEvent } from '../runtime/processing-runner.js';
 import type { ExecutionQueue, Place } from '../runtime/queue.js';
+import { walkedSteps } from '../sampling/walks.js';
 import type { GenerationResponse } from './sdapi/bodies.js';
 
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
@@ -30,6 +32,8 @@ export class Job extends EventEmitter<JobEvents> {
   started: Date | undefined;
   ended: Date | undefined;
   view: RunStateView | undefined;
+  /** Steps of each pass, once the run is planned. */
+  passes: readonly number[] = [];
   preview: DecodedImage | undefined;
   /** Counts the previews. */
   previewId = 0;
@@ -75,6 +79,7 @@ export class Job extends EventEmitter<JobEvents> {
   /** What a run tells. */
   onEvent = (event: RunEvent): void => {
     this.view = event.state;
+    if (event.type === 'prepared') this.passes = passesOf(event.prepared.plan).map(({ sigmas }) => walkedSteps(sigmas));
     if (event.type === 'stage' && event.stage === 'execute') this.started = new Date();
     if (event.type !== 'step') return;
     this.emit('step', event.state);

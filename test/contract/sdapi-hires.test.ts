@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readImageInfo } from '../../src/image/codec.js';
+import { stateOf } from '../../src/server/sdapi/progress.js';
 import { TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -48,6 +49,22 @@ describe('txt2img with enable_hr', () => {
       'Denoising strength: 0.5, Hires sampler: Euler a, Hires prompt: a wolf, Hires negative prompt: dull, ' +
         'Hires schedule type: Karras, Hires resize: 96x88, Hires steps: 3, Hires upscaler: Lanczos',
     );
+  });
+
+  it('counts each pass as a job of its own in the progress, as the webui does', async () => {
+    const { body } = await server.post('/v1/jobs', { ...SMALL, n_iter: 2, hr_second_pass_steps: 3 });
+    const job = server.listening.app.services.jobs.find(String(Reflect.get(Object(body), 'id')));
+    const seen = new Set<string>();
+    const note = (): void => {
+      const { job_count, job_no, sampling_step, sampling_steps } = stateOf(job);
+      seen.add(`${job_no} of ${job_count}: ${sampling_step} of ${sampling_steps}`);
+    };
+    job?.on('step', note);
+    await new Promise<void>((resolve) => job?.once('ended', resolve));
+    // The first steps may be over before anybody listens.
+    expect([...seen]).toEqual(expect.arrayContaining([2, 1].map((step) => `2 of 4: ${step} of 2`)));
+    expect([...seen]).toEqual(expect.arrayContaining([1, 2, 3].map((step) => `3 of 4: ${step} of 3`)));
+    expect([...seen].every((state) => /^[02] of 4: [12] of 2$|^[13] of 4: [123] of 3$/.test(state))).toBe(true);
   });
 
   it('knows what stands for the first pass, and the old way of two sizes', async () => {

@@ -140,7 +140,10 @@ describe('progress', () => {
       completed: false,
       live_preview: expect.stringMatching(/^data:image\/png;base64,/),
     });
-    expect(await ask('second')).toMatchObject({ active: false, queued: true, textinfo: 'In queue: 1/1' });
+    // It waits for its turn once it is planned.
+    await expect
+      .poll(() => ask('second'), { timeout: 60_000 })
+      .toMatchObject({ active: false, queued: true, textinfo: 'In queue: 1/1' });
     expect((await server.get('/internal/pending-tasks')).body).toEqual({ size: 1, tasks: ['second'] });
 
     await server.post('/sdapi/v1/skip');

@@ -51,18 +51,22 @@ function etaOf(job: Job): number {
 }
 
 /** The webui's single state: the active job's, and zeros while there is none. */
-function stateOf(job: Job | undefined): z.output<typeof stateSchema> {
+export function stateOf(job: Job | undefined): z.output<typeof stateSchema> {
   const view = job?.view;
+  // A second pass is a job of its own there.
+  const passes = Math.max(1, job?.passes.length ?? 1);
+  const [first = 0, second = 0] = job?.passes ?? [];
+  const inSecond = passes > 1 && (view?.step ?? 0) > first;
   return {
     skipped: job?.earlyEnd.skipped ?? false,
     interrupted: job?.earlyEnd.interrupted ?? false,
     stopping_generation: false,
     job: job?.id ?? '',
-    job_count: job === undefined ? 0 : view?.batches || job.batches,
+    job_count: job === undefined ? 0 : (view?.batches || job.batches) * passes,
     job_timestamp: job === undefined ? '0' : jobTimestamp(job.created),
-    job_no: Math.max(0, (view?.batch ?? 0) - 1),
-    sampling_step: view?.step ?? 0,
-    sampling_steps: view?.steps || (job?.steps ?? 0),
+    job_no: Math.max(0, (view?.batch ?? 0) - 1) * passes + (inSecond ? 1 : 0),
+    sampling_step: (view?.step ?? 0) - (inSecond ? first : 0),
+    sampling_steps: (inSecond ? second : first) || view?.steps || (job?.steps ?? 0),
   };
 }
 
