@@ -58,7 +58,7 @@ Job decode_job(const Argument& request, const ModelDescription& model) {
 
 Job encode_job(const Argument& request, const ModelDescription& model) {
   return engine_job(request, read_encode_request(request, model), "moments",
-                    [](Engine& engine, const std::vector<Picture>& pictures, const RunControl& control, Task&) { return engine.encode(pictures, control); });
+                    [](Engine& engine, const EncodeRequest& encode, const RunControl& control, Task&) { return engine.encode(encode, control); });
 }
 
 Job resize_job(const Argument& request, const ModelDescription& model) {

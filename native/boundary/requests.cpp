@@ -133,6 +133,11 @@ EstimateRequest read_estimate_request(const Argument& request) {
   read.uncond_tokens = request["uncondTokens"].integer(1, kMostTokens);
   read.use_uncond = request["useUncond"].boolean();
   read.tiling = read_tiling(request["tiling"]);
+  if (const Argument encoded = request["encoded"]; encoded.given()) {
+    read.encoded_width = encoded["latentWidth"].integer(1, kLargestSide);
+    read.encoded_height = encoded["latentHeight"].integer(1, kLargestSide);
+    read.encoded_tiling = read_tiling(encoded["tiling"]);
+  }
   return read;
 }
 
@@ -216,16 +221,17 @@ void read_hook_reply(const Argument& reply, HookCall& call) {
   }
 }
 
-std::vector<Picture> read_encode_request(const Argument& request, const ModelDescription&) {
-  std::vector<Picture> pictures;
+EncodeRequest read_encode_request(const Argument& request, const ModelDescription&) {
+  EncodeRequest read;
+  read.tiling = read_tiling(request["tiling"]);
   for (const Argument& image : request["images"].elements(kLargestBatch)) {
     Picture picture;
     picture.width = image["width"].integer(1, kLargestSide);
     picture.height = image["height"].integer(1, kLargestSide);
     picture.rgb = image["data"].rgb(3 * picture.width * picture.height);
-    pictures.push_back(std::move(picture));
+    read.pictures.push_back(std::move(picture));
   }
-  return pictures;
+  return read;
 }
 
 DecodeRequest read_decode_request(const Argument& request, const ModelDescription& model) {

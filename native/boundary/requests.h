@@ -24,7 +24,7 @@ EstimateRequest read_estimate_request(const Argument& request);
 TextRequest read_text_request(const Argument& request, const ModelDescription& model);
 SampleRequest read_sample_request(const Argument& request, const ModelDescription& model);
 /// RGB8 becomes x = 2·(value/255) − 1 in fp32.
-std::vector<Picture> read_encode_request(const Argument& request, const ModelDescription& model);
+EncodeRequest read_encode_request(const Argument& request, const ModelDescription& model);
 DecodeRequest read_decode_request(const Argument& request, const ModelDescription& model);
 ResizeRequest read_resize_request(const Argument& request, const ModelDescription& model);
 /// Takes a hook's answer, for each latent a Float32Array or undefined, into the call. Throws kInvalidArgument.

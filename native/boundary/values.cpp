@@ -119,7 +119,7 @@ Value to_value(const std::vector<Image>& images) {
 }
 
 Value to_value(const Estimate& e) {
-  Fields parts{{"text", part_estimate(e.text)}, {"unet", part_estimate(e.unet)}, {"vae", part_estimate(e.vae)}};
+  Fields parts{{"text", part_estimate(e.text)}, {"unet", part_estimate(e.unet)}, {"vae", part_estimate(e.vae)}, {"encoder", part_estimate(e.encoder)}};
   return {Fields{{"weightBytes", plain(e.weight_bytes)}, {"arenaBytes", plain(e.arena_bytes)},
                  {"peakBytes", plain(e.peak_bytes)}, {"parts", {std::move(parts)}}}};
 }

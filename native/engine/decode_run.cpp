@@ -13,17 +13,13 @@ namespace {
 
 constexpr int64_t kRgb = 3;
 
-Cut cut(int64_t length, const Tiling& tiling) {
-  return tiling.tile == 0 ? Cut{length, {0}, {}} : cut_side(length, tiling.tile, tiling.overlap);
-}
-
 /// The VAE's decoder for one size of tile on one runner.
 class Decoder {
  public:
   Decoder(ModelRunner& runner, const VaeConfig& config, const DecodeRequest& request, const RunControl& control)
       : runner_(runner), control_(control), channels_(config.latent_channels), scale_(config.scale()), width_(request.latent.width),
 
-        rows_(cut(request.latent.height, request.tiling)), columns_(cut(request.latent.width, request.tiling)),
+        rows_(cut_for(request.latent.height, request.tiling)), columns_(cut_for(request.latent.width, request.tiling)),
         row_blends_(blends_of(rows_, request.tiling.overlap, scale_)), column_blends_(blends_of(columns_, request.tiling.overlap, scale_)),
         program_(runner.load(build_vae_decoder(config, 1, rows_.size, columns_.size), control.cancel)) {}
 
@@ -85,7 +81,7 @@ class Decoder {
 }  // namespace
 
 StageMemory decode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling) {
-  const Cut rows = cut(height, tiling), columns = cut(width, tiling);
+  const Cut rows = cut_for(height, tiling), columns = cut_for(width, tiling);
   StageMemory memory = runner.memory(build_vae_decoder(config, 1, rows.size, columns.size));
   const auto tiles = static_cast<int64_t>(rows.starts.size() * columns.starts.size());
   memory.flops *= static_cast<double>(tiles);

@@ -5,10 +5,9 @@
 
 #include "backends/registry.h"
 #include "base/cpu_info.h"
-#include "base/fp_environment.h"
 #include "engine/decode_run.h"
 #include "engine/describe.h"
-#include "engine/layout.h"
+#include "engine/encode_run.h"
 #include "engine/model_runner.h"
 #include "engine/open_model.h"
 #include "engine/probe.h"
@@ -22,8 +21,6 @@
 
 namespace sdgen {
 namespace {
-
-constexpr float kLeastLogvar = -30.0f, kMostLogvar = 20.0f;  // as the original code clamps it
 
 std::unique_ptr<Backend> open_backend(const OpenOptions& options, const std::string& precision) {
   return make_backend(options.device, {options.threads == 0 ? physical_cores() : options.threads, precision});
@@ -39,6 +36,9 @@ class ModelEngine : public Engine {
   Estimate estimate(const EstimateRequest& request) const override {
     check_latent_size(request.latent_width, request.latent_height, request.batch);
     check_tiling(request.tiling);
+    const bool encodes = request.encoded_width != 0 || request.encoded_height != 0;
+    if (encodes) check_latent_size(request.encoded_width, request.encoded_height, 1);
+    check_tiling(request.encoded_tiling);
     if (request.cond_tokens < 1 || request.uncond_tokens < 1) throw Error(ErrorCode::kInvalidArgument, "tokens: at least 1 is needed");
     const bool together = request.use_uncond && request.cond_tokens == request.uncond_tokens;
     const int64_t chunks = (std::max(request.cond_tokens, request.uncond_tokens) + config_.text.positions - 1) / config_.text.positions;
@@ -47,6 +47,8 @@ class ModelEngine : public Engine {
                           std::max(request.cond_tokens, request.uncond_tokens)};
     const StageMemory unet = runner_.memory(build_unet(config_.unet, shape));
     const StageMemory vae = decode_memory(runner_, config_.vae, request.latent_width, request.latent_height, request.tiling);
+    const StageMemory encoder =
+        encodes ? encode_memory(runner_, config_.vae, request.encoded_width, request.encoded_height, request.encoded_tiling) : StageMemory{};
     const auto part = [&](const StageMemory& memory, const std::vector<WeightUse>& uses) {
       return PartEstimate{runner_.packed_bytes(uses), static_cast<uint64_t>(memory.arena_bytes), static_cast<uint64_t>(memory.live_bytes),
                           memory.flops};
@@ -55,10 +57,11 @@ class ModelEngine : public Engine {
     e.text = part(text, weights_.text);
     e.unet = part(unet, weights_.unet);
     e.vae = part(vae, weights_.vae);
-    e.weight_bytes = e.text.weight_bytes + e.unet.weight_bytes + e.vae.weight_bytes;
-    e.arena_bytes = std::max({e.text.arena_bytes, e.unet.arena_bytes, e.vae.arena_bytes});
-    const int64_t bound = std::max(unet.bound_bytes, vae.bound_bytes);
-    const int64_t scratch = std::max({text.scratch_bytes, unet.scratch_bytes, vae.scratch_bytes});
+    if (encodes) e.encoder = part(encoder, weights_.encoder);
+    e.weight_bytes = e.text.weight_bytes + e.unet.weight_bytes + e.vae.weight_bytes + e.encoder.weight_bytes;
+    e.arena_bytes = std::max({e.text.arena_bytes, e.unet.arena_bytes, e.vae.arena_bytes, e.encoder.arena_bytes});
+    const int64_t bound = std::max({unet.bound_bytes, vae.bound_bytes, encoder.bound_bytes});
+    const int64_t scratch = std::max({text.scratch_bytes, unet.scratch_bytes, vae.scratch_bytes, encoder.scratch_bytes});
     e.peak_bytes = e.weight_bytes + e.arena_bytes + static_cast<uint64_t>(bound + scratch);
     return e;
   }
@@ -86,31 +89,11 @@ class ModelEngine : public Engine {
     return run_decode(runner_, exact, config_.vae, request, control, on_image);
   }
 
-  Moments encode(const std::vector<Picture>& pictures, const RunControl& control) override {
-    check_pictures(pictures, description_);
+  Moments encode(const EncodeRequest& request, const RunControl& control) override {
+    check_encode(request, description_);
     // Pictures from text do without the encoder, so that it is looked at only here.
     check_weights(weights_.encoder, runner_.index(), description_.path);
-    const FpEnvironment environment;
-    const int64_t channels = config_.vae.latent_channels, width = pictures[0].width, height = pictures[0].height;
-    LoadedProgram program = runner_.load(build_vae_encoder(config_.vae, 1, height, width), control.cancel);
-    const VectorView out = program.vector("vae.moments");
-    const int64_t pixels = out.count / (2 * channels);
-    const Latent empty{{}, static_cast<int64_t>(pictures.size()), channels, height / description_.latent_scale, width / description_.latent_scale};
-    Moments moments{empty, empty};
-    std::vector<float> nhwc(static_cast<size_t>(out.count)), nchw(nhwc.size());
-    for (const Picture& picture : pictures) {
-      program.upload("image", picture.rgb.data(), static_cast<int64_t>(picture.rgb.size()) * 4);
-      runner_.run(program, control);
-      if (!runner_.backend().all_finite(out)) {
-        throw Error(ErrorCode::kNonFinite, "the VAE's encoder gave a value that is not a finite number");
-      }
-      runner_.backend().download(*out.buffer, 0, nhwc.data(), out.count * 4);
-      nhwc_to_nchw(nhwc.data(), nchw.data(), 1, 2 * channels, pixels);
-      const auto half = nchw.begin() + channels * pixels;
-      moments.mean.data.insert(moments.mean.data.end(), nchw.begin(), half);
-      for (auto value = half; value != nchw.end(); ++value) moments.logvar.data.push_back(std::clamp(*value, kLeastLogvar, kMostLogvar));
-    }
-    return moments;
+    return run_encode(runner_, config_.vae, request, control);
   }
 
  private:

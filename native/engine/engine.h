@@ -102,7 +102,7 @@ struct Image {
   bool retried_in_fp32 = false;  // the model's own precision gave a value that is not finite
 };
 
-/// Decoding in squares of `tile` latent cells that overlap by `overlap` or more; tile 0: in one piece.
+/// The VAE in squares of `tile` latent cells that overlap by `overlap` or more; tile 0: in one piece.
 struct Tiling {
   int64_t tile = 0, overlap = 0;
 };
@@ -128,6 +128,12 @@ struct PromptPart {
 struct Picture {
   std::vector<float> rgb;
   int64_t width = 0, height = 0;
+};
+
+/// Pictures of one size, its sides multiples of the latent scale.
+struct EncodeRequest {
+  std::vector<Picture> pictures;
+  Tiling tiling = {};
 };
 
 /// What the VAE makes of a picture: mean and logarithm of the variance of its latent, not scaled. A latent is
@@ -210,6 +216,8 @@ struct EstimateRequest {
   int64_t latent_width = 0, latent_height = 0, batch = 1, cond_tokens = 77, uncond_tokens = 77;
   bool use_uncond = true;
   Tiling tiling = {};
+  int64_t encoded_width = 0, encoded_height = 0;  // latent size of the pictures that are encoded, if any are; 0: none
+  Tiling encoded_tiling = {};
 };
 struct PartEstimate {
   uint64_t weight_bytes = 0, arena_bytes = 0, live_bytes = 0;
@@ -217,7 +225,7 @@ struct PartEstimate {
 };
 struct Estimate {
   uint64_t weight_bytes = 0, arena_bytes = 0, peak_bytes = 0;
-  PartEstimate text, unet, vae;
+  PartEstimate text, unet, vae, encoder;  // vae: the decoder; encoder: zeros where nothing is encoded
 };
 
 /// What a hook is shown: copies, of which those that it replaces are marked.
@@ -268,7 +276,7 @@ class Engine {
   virtual std::vector<Image> decode(const DecodeRequest& request, const RunControl& control,
                                     const std::function<void(int done)>& on_image) = 0;
   /// Throws kModelFormat where the file lacks the VAE's encoder.
-  virtual Moments encode(const std::vector<Picture>& pictures, const RunControl& control) = 0;
+  virtual Moments encode(const EncodeRequest& request, const RunControl& control) = 0;
 };
 
 /// What this build can do.

@@ -204,7 +204,17 @@ void check_sample(const SampleRequest& request, const ModelDescription& model) {
   if (o.unipc_order < 1 || o.unipc_order > 3) invalid("samplerOptions: unipcOrder must be 1 to 3");
 }
 
-void check_pictures(const std::vector<Picture>& pictures, const ModelDescription& model) {
+void check_tiling(const Tiling& tiling) {
+  if (tiling.tile == 0) return;
+  if (tiling.tile < 4 || tiling.tile > kLargestSide || tiling.overlap < 1 || 4 * tiling.overlap > tiling.tile) {
+    invalid("tiling: a tile must be 4 to " + std::to_string(kLargestSide) + " latent cells, its overlap 1 to a quarter of that; got " +
+            std::to_string(tiling.tile) + " and " + std::to_string(tiling.overlap));
+  }
+}
+
+void check_encode(const EncodeRequest& request, const ModelDescription& model) {
+  check_tiling(request.tiling);
+  const std::vector<Picture>& pictures = request.pictures;
   if (pictures.empty()) invalid("images: at least one is needed");
   const int64_t width = pictures[0].width, height = pictures[0].height, scale = model.latent_scale;
   check_latent_size(width / scale, height / scale, static_cast<int64_t>(pictures.size()));
@@ -215,14 +225,6 @@ void check_pictures(const std::vector<Picture>& pictures, const ModelDescription
     if (picture.width != width || picture.height != height || static_cast<int64_t>(picture.rgb.size()) != 3 * width * height) {
       invalid("images: all must be [height, width, 3] of one size");
     }
-  }
-}
-
-void check_tiling(const Tiling& tiling) {
-  if (tiling.tile == 0) return;
-  if (tiling.tile < 4 || tiling.tile > kLargestSide || tiling.overlap < 1 || 4 * tiling.overlap > tiling.tile) {
-    invalid("tiling: a tile must be 4 to " + std::to_string(kLargestSide) + " latent cells, its overlap 1 to a quarter of that; got " +
-            std::to_string(tiling.tile) + " and " + std::to_string(tiling.overlap));
   }
 }
 

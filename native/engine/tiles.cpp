@@ -18,6 +18,10 @@ Cut cut_side(int64_t length, int64_t piece, int64_t overlap) {
   return cut;
 }
 
+Cut cut_for(int64_t length, const Tiling& tiling) {
+  return tiling.tile == 0 ? Cut{length, {0}, {}} : cut_side(length, tiling.tile, tiling.overlap);
+}
+
 std::vector<Blend> blends_of(const Cut& cut, int64_t overlap, int64_t scale) {
   std::vector<Blend> blends{{0, 0, 0, cut.size * scale}};
   for (size_t i = 0; i < cut.blends.size(); ++i) {

@@ -1,7 +1,9 @@
 #pragma once
-// A picture decoded in tiles: where they lie, and how their overlaps are blended (docs/numerics.md, Tiles).
+// A picture decoded or encoded in tiles: where they lie, and how their overlaps are blended (docs/numerics.md, Tiles).
 #include <cstdint>
 #include <vector>
+
+#include "engine/engine.h"
 
 namespace sdgen {
 
@@ -16,6 +18,8 @@ struct Cut {
 /// Cuts `length` into the fewest pieces of `piece` that overlap by `overlap` or more, spread evenly.
 /// 0 < 4·overlap <= piece, so that no place meets three. With length <= piece: one piece.
 Cut cut_side(int64_t length, int64_t piece, int64_t overlap);
+/// One piece where `tiling` has no tile.
+Cut cut_for(int64_t length, const Tiling& tiling);
 
 /// Takes `next` (piece i + 1 of a cut, or piece 0) over into `whole`, whose elements before it are done: up to the blend
 /// nothing changes, in it both are mixed, after it `next` stands alone. A step of the cut is `inner` floats (a pixel's

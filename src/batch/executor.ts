@@ -16,6 +16,8 @@ export interface ItemPlan {
   readonly images: number;
   readonly model: string;
   readonly estimate: Estimate;
+  /** Lines for people, about what was decided for them. */
+  readonly notes: readonly string[];
 }
 
 /** A finished item, as far as its maker tells. */
@@ -45,9 +47,18 @@ export interface BatchExecutor {
 
 type Prepared = Awaited<ReturnType<ProcessingRunner['prepare']>>;
 
-function asPlan({ plan, planSha256, estimate }: Prepared): ItemPlan {
+function asPlan({ plan, planSha256, estimate, notes = [] }: Prepared, read: readonly string[]): ItemPlan {
   const { steps, width, height, model } = plan;
-  return { sha256: planSha256, steps, width, height, images: imageCount(plan), model: model.name, estimate };
+  return {
+    sha256: planSha256,
+    steps,
+    width,
+    height,
+    images: imageCount(plan),
+    model: model.name,
+    estimate,
+    notes: [...read, ...notes],
+  };
 }
 
 /** Makes items through a runner of this process, whose provider keeps models open from one to the next. */
@@ -64,25 +75,27 @@ export class LocalExecutor implements BatchExecutor {
   }
 
   async plan(item: BatchItem, signal: AbortSignal): Promise<ItemPlan> {
-    const prepared = await this.#runner.prepare(await this.#input(item), this.#settings(item, signal));
+    const notes: string[] = [];
+    const prepared = await this.#runner.prepare(await this.#input(item, notes), this.#settings(item, signal));
     prepared.context.model.release?.();
-    return asPlan(prepared);
+    return asPlan(prepared, notes);
   }
 
   async make(item: BatchItem, { sink, onPlan, signal, onEvent }: MakeHooks): Promise<MadeItem> {
-    const { images, times, prepared } = await this.#runner.run(await this.#input(item), {
+    const notes: string[] = [];
+    const { images, times, prepared } = await this.#runner.run(await this.#input(item, notes), {
       ...this.#settings(item, signal),
       sink,
       onEvent: (event) => {
-        if (event.type === 'prepared') onPlan(asPlan(event.prepared));
+        if (event.type === 'prepared') onPlan(asPlan(event.prepared, notes));
         onEvent?.(event);
       },
     });
-    return { plan: asPlan(prepared), images: images.map(({ pixels: _, ...image }) => image), times };
+    return { plan: asPlan(prepared, notes), images: images.map(({ pixels: _, ...image }) => image), times };
   }
 
-  async #input({ kind, request }: BatchItem): Promise<unknown> {
-    return kind.toInput(request, this.#commandOptions.cwd);
+  async #input({ kind, request }: BatchItem, notes: string[]): Promise<unknown> {
+    return kind.toInput(request, this.#commandOptions.cwd, notes);
   }
 
   #settings(item: BatchItem, signal: AbortSignal): RunSettings {

@@ -18,8 +18,8 @@ const schema = imageToImageSchema
   .extend({ image: path(), mask: path().optional() });
 
 /** @throws FailureError that names the file */
-async function readInput(file: string, cwd: string): Promise<PixelInput> {
-  return decodeInput(await readBoundedFile(resolve(cwd, file), MAX_INPUT_BYTES, 'a picture'), file, []);
+async function readInput(file: string, cwd: string, notes: string[]): Promise<PixelInput> {
+  return decodeInput(await readBoundedFile(resolve(cwd, file), MAX_INPUT_BYTES, 'a picture'), file, notes);
 }
 
 export const imageToImage: RequestKind = {
@@ -32,9 +32,9 @@ export const imageToImage: RequestKind = {
     const { width = DEFAULTS.width, height = DEFAULTS.height, batchSize } = request;
     return { steps: samplingSteps(request), pixels: width * height * batchSize };
   },
-  toInput: async ({ image, mask, ...fields }, cwd) => ({
+  toInput: async ({ image, mask, ...fields }, cwd, notes) => ({
     ...fields,
-    initImages: [await readInput(String(image), cwd)],
-    ...(mask === undefined ? {} : { mask: await readInput(String(mask), cwd) }),
+    initImages: [await readInput(String(image), cwd, notes)],
+    ...(mask === undefined ? {} : { mask: await readInput(String(mask), cwd, notes) }),
   }),
 };

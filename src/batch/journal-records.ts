@@ -48,7 +48,15 @@ export const recordSchema = z.discriminatedUnion('type', [
   }),
   /** Its pictures are made and about to be written. */
   z.strictObject({ type: z.literal('saving'), item: itemId, plan: sha256, files: z.array(fileSchema).readonly(), at }),
-  z.strictObject({ type: z.literal('done'), item: itemId, plan: sha256, files: z.array(fileSchema).readonly(), at }),
+  z.strictObject({
+    type: z.literal('done'),
+    item: itemId,
+    plan: sha256,
+    files: z.array(fileSchema).readonly(),
+    /** Lines for people, where there were any. */
+    notes: z.array(z.string()).readonly().optional(),
+    at,
+  }),
   z.strictObject({ type: z.literal('failed'), item: itemId, code: z.string(), message: z.string(), at }),
   /** A sheet of the batch's pictures is written. */
   z.strictObject({

@@ -19,7 +19,8 @@ export interface RequestKind {
   /**
    * What the runner takes.
    * @param cwd where relative paths start
+   * @param notes gets lines for people, about what of a file is left out
    * @throws FailureError for a file that cannot be read
    */
-  readonly toInput: (fields: Readonly<Record<string, unknown>>, cwd: string) => unknown;
+  readonly toInput: (fields: Readonly<Record<string, unknown>>, cwd: string, notes: string[]) => unknown;
 }

@@ -177,9 +177,11 @@ export class BatchRunner {
         return;
       }
       const { made, files } = await this.#make(attempt);
-      await journal.append({ type: 'done', item: attempt.id, plan: made.plan.sha256, files, at: this.#at() });
+      const { sha256: plan, notes } = made.plan;
+      const told = notes.length === 0 ? {} : { notes };
+      await journal.append({ type: 'done', item: attempt.id, plan, files, ...told, at: this.#at() });
       this.#totals.done += 1;
-      await onOutcome({ ...entry, state: 'done', plan: made.plan.sha256, files, made });
+      await onOutcome({ ...entry, state: 'done', plan, files, made });
     } catch (error) {
       if (!this.#isOfItem(error, attempt)) throw error;
       const code = error instanceof FailureError ? error.code : 'E_USAGE';

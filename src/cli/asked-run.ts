@@ -16,6 +16,7 @@ import type { Io } from './io.js';
 import { compareModels } from './model-hash.js';
 import { DEFAULT_FOLDER } from './options.js';
 import { tellPassedOver } from './passed-over.js';
+import { hiresFlags, imageFlags } from './picture-flags.js';
 import { compareDevices, flagsBesidePlan, readPlanFile } from './plan-file.js';
 import { inspectImage, printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
@@ -108,6 +109,34 @@ function requireSecondPass({ values, origins, nameOf }: Flags): void {
   throw new UsageError(`${nameOf(field)} is of a second pass: add --hires`, field);
 }
 
+const FIELDS_OF_PICTURES = imageFlags().map((option) => option.attributeName());
+const FIELDS_OF_HIRES = hiresFlags().map((option) => option.attributeName());
+
+/**
+ * Where one command takes what runs from text and runs from pictures have: only what the run is counts.
+ * @throws UsageError for a flag of the other kind
+ */
+export function requireForm({ origins, nameOf }: Flags, hasPictures: boolean): void {
+  const given = (fields: readonly string[]): string | undefined => fields.find((name) => origins[name] === 'flag');
+  const field = given(hasPictures ? FIELDS_OF_HIRES : FIELDS_OF_PICTURES);
+  if (field === undefined) return;
+  const why = hasPictures
+    ? 'is of runs from text alone: leave out the pictures'
+    : 'is of a run that begins with a picture: name one';
+  throw new UsageError(`${nameOf(field)} ${why}`, field);
+}
+
+/** The flags where --no-hires undoes the second pass of a setting or of a picture's parameters. @throws UsageError */
+function withoutSecondPass(flags: Flags): Flags {
+  const { values, origins } = flags;
+  if (values.noHires !== true) return flags;
+  if (origins.hires === 'flag' && origins.noHires === 'flag') {
+    throw new UsageError('--hires and --no-hires exclude each other', 'hires');
+  }
+  if (origins.hires === 'flag') return flags;
+  return { ...flags, values: { ...values, hires: false }, origins: { ...origins, hires: 'flag' } };
+}
+
 /** The fields of a request that begins with pictures. */
 async function imageFields(images: readonly string[], flags: Flags, io: Io): Promise<Record<string, unknown>> {
   const { softMask } = flags.values;
@@ -142,7 +171,7 @@ export async function readRun(
     const pictures = images === undefined ? {} : await readInputPictures(images, flags, io);
     return { flags, input: { plan, ...kept, ...pictures }, settings };
   }
-  const { flags, picture } = await withPicture(given, io, extensions, images !== undefined);
+  const { flags, picture } = await withPicture(withoutSecondPass(given), io, extensions, images !== undefined);
   const values = images === undefined ? flags.values : await imageFields(images, flags, io);
   const schema = images === undefined ? textToImageSchema : imageToImageSchema;
   if (images === undefined) requireSecondPass(flags);

@@ -17,6 +17,10 @@ function entryFacts({ number, line, content }: BatchEntry) {
   };
 }
 
+/** Where there are any. */
+const notesOf = (plan: ItemPlan | undefined) =>
+  plan === undefined || plan.notes.length === 0 ? {} : { notes: plan.notes };
+
 /** What --json prints for an item that ended. */
 export function outcomeDocument(outcome: ItemOutcome, output: string) {
   const { state, plan, files, made, error } = outcome;
@@ -41,6 +45,7 @@ export function outcomeDocument(outcome: ItemOutcome, output: string) {
             }),
       };
     }),
+    ...notesOf(made?.plan),
     ...(made === undefined ? {} : { timings: made.times }),
     ...(error === undefined ? {} : { error: { code: codeOf(error), message: error.message } }),
   };
@@ -80,6 +85,7 @@ export function dryDocument({ entry, plan, complete, settled, error }: DryItem) 
     ...(plan === undefined
       ? {}
       : { steps: plan.steps, images: plan.images, flops: flopsOf(plan), peakBytes: plan.estimate.peakBytes }),
+    ...notesOf(plan),
     ...(error === undefined ? {} : { error: { code: codeOf(error), message: error.message } }),
   };
 }

@@ -10,7 +10,7 @@ import type { Io } from './io.js';
 const MAX_BYTES = 1 << 20;
 
 /** Flags of txt2img that say what one run does, not how a person likes theirs. */
-const NOT_SETTINGS = new Set(['prompt', 'from', 'plan', 'force', 'json', 'dryRun', 'profile', 'debug']);
+const NOT_SETTINGS = new Set(['noHires', 'prompt', 'from', 'plan', 'force', 'json', 'dryRun', 'profile', 'debug']);
 
 /** "cfg-scale": a setting is called as its flag. */
 export function settingName(flag: Option): string {

@@ -87,7 +87,7 @@ function hiresRows({ hires, textWindow }: PreparedRun['plan']): [string, string]
     [
       'then',
       `${hires.width}x${hires.height} by ${upscaler} (${cut}${resized.width}x${resized.height}), latent ` +
-        `${hires.latentWidth}x${hires.latentHeight}${tilingText(hires)}`,
+        `${hires.latentWidth}x${hires.latentHeight}${tilingText({ tiling: hires.resizedTiling }, 'encoded')}${tilingText(hires)}`,
     ],
     [
       '',
@@ -98,8 +98,39 @@ function hiresRows({ hires, textWindow }: PreparedRun['plan']): [string, string]
   ];
 }
 
-function tilingText({ tiling }: Pick<PreparedRun['plan'], 'tiling'>): string {
-  return tiling === 'none' ? '' : `, decoded in tiles of ${tiling.tile} with an overlap of ${tiling.overlap}`;
+function tilingText({ tiling }: Pick<PreparedRun['plan'], 'tiling'>, what = 'decoded'): string {
+  return tiling === 'none' ? '' : `, ${what} in tiles of ${tiling.tile} with an overlap of ${tiling.overlap}`;
+}
+
+/** The lines of what a run begins with. */
+function startRows({ start, steps }: PreparedRun['plan']): [string, string][] {
+  if (start === null) return [];
+  const { pictures, encoded, output, mask, resizeMode, denoisingStrength, exactSteps } = start;
+  const [first] = pictures;
+  if (first === undefined) return [];
+  const more = pictures.length > 1 ? ` and ${pictures.length - 1} more` : '';
+  const placed =
+    output.width === encoded.width && output.height === encoded.height
+      ? ''
+      : `, put back into ${output.width}x${output.height}`;
+  return [
+    [
+      'begins with',
+      `a picture of ${first.width}x${first.height} (${first.sha256.slice(0, 12)})${more}, ${resizeMode} to ${encoded.width}x${encoded.height}` +
+        `${tilingText(start, 'encoded')}${placed}`,
+    ],
+    ['', `strength ${denoisingStrength}, ${exactSteps ? `exactly ${steps}` : `of ${steps}`} steps`],
+    ...(mask === null
+      ? []
+      : ([
+          [
+            'mask',
+            `${mask.picture.width}x${mask.picture.height} (${mask.picture.sha256.slice(0, 12)})` +
+              `${mask.invert ? ', inverted' : ''}, blur ${mask.blurX} and ${mask.blurY}, content ${mask.content}, area ${mask.area}` +
+              `${mask.area === 'masked' ? ` with ${mask.padding} around` : ''}`,
+          ],
+        ] satisfies [string, string][])),
+  ];
 }
 
 /** Measures the processor's peak, in GFLOP/s. */
@@ -163,7 +194,7 @@ function timeText(time: DryRun['time'], isExact: boolean): string {
   const { seconds, peakGflops, shares } = time;
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
   const basis =
-    `text ${secondsText(seconds.text)}, sampling ${secondsText(seconds.unet)}, decoding ${secondsText(seconds.vae)}, after ` +
+    `text ${secondsText(seconds.text)}, sampling ${secondsText(seconds.unet)}, the VAE ${secondsText(seconds.vae)}, after ` +
     `loading; reckoned from a measured peak of ${peakGflops.toFixed(0)} GFLOP/s, of which ${percent(shares.text)}, ` +
     `${percent(shares.unet)}, ${percent(shares.vae)} are usual`;
   return `about ${secondsText(seconds.total)}${isExact ? '' : ', by a usual number of evaluations'} (${basis})`;
@@ -197,6 +228,7 @@ export function formatDryRun(document: DryRun): string {
     ['sampler', `${plan.sampler.name} (${plan.sampler.id}), scheduler ${plan.sampler.scheduler}`],
     ['steps', `${plan.steps}, cfg scale ${plan.cfgScale}, clip skip ${plan.clipSkip}, noise ${plan.noiseSource}`],
     ['sigmas', shown.join(' ')],
+    ...startRows(plan),
     ...hiresRows(plan),
     ['seeds', `${seeds.slice(0, 8).join(' ')}${seeds.length > 8 ? ` … (${seeds.length})` : ''}`],
     ...(memory.device === undefined ? [] : [['memory', `${memoryText(memory.device)} on ${device.name}`]]),

@@ -29,6 +29,7 @@ import type { Flags } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { type Io, writeAll } from './io.js';
 import { DEFAULT_FOLDER } from './options.js';
+import { printable } from './run-info.js';
 import { readCommandOptions } from './settings.js';
 
 /** What of a batch fails beside its items. */
@@ -43,6 +44,8 @@ interface Batch {
   readonly output: string;
   readonly folder: string;
   readonly journal: string;
+  /** Notes that were printed. */
+  readonly told: Set<string>;
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value)}\n`;
@@ -64,12 +67,23 @@ async function readPlaces({ values }: Flags, io: Io) {
   return { output, folder, journal };
 }
 
+/** What a line's pictures have that is left out, once a line however many items it stands for. */
+async function tellNotes({ io, file, told }: Batch, line: number, notes: readonly string[] = []): Promise<void> {
+  for (const note of notes) {
+    const text = printable(`warning: ${placeOf(file, line)}: ${note}`);
+    if (told.has(text)) continue;
+    told.add(text);
+    await writeAll(io.stderr, `${text}\n`);
+  }
+}
+
 /** Prints how an item ended: its files, or on stderr what went wrong. */
 async function tell(batch: Batch, outcome: ItemOutcome, progress: BatchProgress | undefined): Promise<void> {
   const { io, flags, output, file } = batch;
   const { line, state, error, files } = outcome;
   progress?.ended(outcome.number, line.workload, state === 'done');
   if (error !== undefined || flags.values.json === true || state === 'done') progress?.pause();
+  await tellNotes(batch, line.line, outcome.made?.plan.notes);
   if (error !== undefined) await writeAll(io.stderr, `error: ${placeOf(file, line.line)}: ${error.message}\n`);
   if (flags.values.json === true) await writeAll(io.stdout, json(outcomeDocument(outcome, output)));
   else if (state === 'done') await writeAll(io.stdout, files.map(({ name }) => `${join(output, name)}\n`).join(''));
@@ -178,6 +192,7 @@ async function dryRun(batch: Batch, executor: BatchExecutor, interrupt: Interrup
   for (const entry of itemsOf(lines, (line) => recordedSeeds(line, state) ?? drawSeeds(line, random))) {
     const item = await dryItem(entry, batch, executor, known);
     items.push({ plan: item.plan, complete: item.complete });
+    await tellNotes(batch, entry.line.line, item.plan?.notes);
     if (flags.values.json === true) await writeAll(io.stdout, json(dryDocument(item)));
     else if (item.error === undefined) await writeAll(io.stdout, dryLine(item));
     if (item.error === undefined) continue;
@@ -205,7 +220,7 @@ export async function runBatch(file: string, flags: Flags, io: Io): Promise<numb
   const extensions = await readExtensions('batch', flags, io);
   const places = await readPlaces(flags, io);
   const { lines, badLines } = await readBatch(file, flags, io);
-  const batch: Batch = { file, flags, io, lines, badLines, ...places };
+  const batch: Batch = { file, flags, io, lines, badLines, ...places, told: new Set() };
   const provider = new CachedModelProvider({
     cacheFolder: cacheFolder(io.env),
     onWarning: (message) => warn(io, message),

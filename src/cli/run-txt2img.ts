@@ -5,7 +5,7 @@ import { FailureError, UsageError } from '../request/errors.js';
 import type { GenerationResult } from '../runtime/finalize.js';
 import { CachedModelProvider } from '../runtime/model-provider.js';
 import { ProcessingRunner, type RunEvent, type RunSettings } from '../runtime/processing-runner.js';
-import { readRun } from './asked-run.js';
+import { readRun, requireForm } from './asked-run.js';
 import { openSink } from './destination.js';
 import { readExtensions } from './extensions.js';
 import { EXIT, tellSearch, warn } from './failure.js';
@@ -87,11 +87,13 @@ export function runImageToImage(images: readonly string[], flags: Flags, io: Io)
 }
 
 /**
- * `sdgen plan`: as `txt2img --dry-run`, and how long it takes.
+ * `sdgen plan`: as `txt2img --dry-run`, or with pictures as `img2img --dry-run`, and how long it takes.
  * @returns the exit code; throws UsageError and FailureError
  */
-export function runPlan(flags: Flags, io: Io): Promise<number> {
-  return run('plan', flags, io, (...context) => dryRun(...context, probeOf(io)));
+export async function runPlan(images: readonly string[], flags: Flags, io: Io): Promise<number> {
+  requireForm(flags, images.length > 0);
+  const pictures = images.length === 0 ? undefined : images;
+  return run('plan', flags, io, (...context) => dryRun(...context, probeOf(io)), pictures);
 }
 
 type Action = (

@@ -1,4 +1,4 @@
-/** Decoding in squares of `tile` latent cells that overlap by `overlap` or more. */
+/** The VAE in squares of `tile` latent cells that overlap by `overlap` or more. */
 export interface Tiling {
   readonly tile: number;
   readonly overlap: number;
@@ -13,6 +13,8 @@ export interface EstimateRequest {
   /** False when cfgScale is 1. */
   readonly useUncond: boolean;
   readonly tiling?: Tiling;
+  /** Latent size of the pictures that are encoded, where any are. */
+  readonly encoded?: { readonly latentWidth: number; readonly latentHeight: number; readonly tiling?: Tiling };
 }
 
 export interface PartEstimate {
@@ -28,6 +30,6 @@ export interface Estimate {
   /** The parts share one arena. */
   readonly arenaBytes: number;
   readonly peakBytes: number;
-  /** One evaluation each: text of one chunk, UNet of the whole batch, VAE of one image. */
-  readonly parts: Readonly<Record<'text' | 'unet' | 'vae', PartEstimate>>;
+  /** One evaluation each: text of one chunk, UNet of the whole batch, VAE's decoder and encoder of one image. */
+  readonly parts: Readonly<Record<'text' | 'unet' | 'vae' | 'encoder', PartEstimate>>;
 }

@@ -271,6 +271,8 @@ export interface EncodeRequest {
     readonly width: number;
     readonly height: number;
   }[];
+  /** Without it in one piece. */
+  readonly tiling?: Tiling;
   readonly profile?: boolean;
 }
 

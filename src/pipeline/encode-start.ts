@@ -1,5 +1,6 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent, SampleRequest, StartInput } from '../native/types.js';
+import { encodePixels, type OnProfile } from './encode-pictures.js';
 import { encodeFurther } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
 import { scaledLatent } from './scaled-latent.js';
@@ -38,9 +39,10 @@ export async function encodePictures(
   plan: GenerationPlan,
   pictures: StartPictures | undefined,
   context: RuntimeContext,
+  onProfile: OnProfile,
 ): Promise<BatchStart | undefined> {
-  const further = await encodeFurther(plan, pictures, context);
-  const start = pictures && (await encodeStart(plan, pictures, context));
+  const further = await encodeFurther(plan, pictures, context, onProfile);
+  const start = pictures && (await encodeStart(plan, pictures, context, onProfile));
   if (further === undefined && start === undefined) return undefined;
   const scale = plan.start?.imageCfgScale ?? 1;
   return (first, count) => ({
@@ -57,14 +59,15 @@ export async function encodePictures(
 async function encodeStart(
   plan: GenerationPlan,
   pictures: StartPictures,
-  { model, state }: RuntimeContext,
+  context: RuntimeContext,
+  onProfile: OnProfile,
 ): Promise<StartInput> {
+  const { model, state } = context;
   const { start, latentWidth: width, latentHeight: height } = plan;
   if (start === null) throw new TypeError('a run from text has no start');
   const { signal } = state;
-  const images = pictures.encoded.map(({ data, width, height }) => ({ data, width, height }));
-  const { moments } = await model.engine.encode({ images }, { signal });
-  const encoded = scaledLatent(moments.mean, plan);
+  const images = pictures.encoded.map(({ data, width, height }) => () => ({ data, width, height }));
+  const encoded = scaledLatent(await encodePixels(images, start.tiling, context, onProfile), plan);
   const fits = encoded.width === width && encoded.height === height;
   const latent = fits
     ? encoded

@@ -1,7 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
-import type { Pixels } from '../image/resize.js';
 import type { Latent } from '../native/types.js';
 import { isLatentUpscaler, LATENT_UPSCALERS, type PixelUpscaler } from '../request/upscalers.js';
+import { encodePixels, type OnProfile } from './encode-pictures.js';
 import { middleOf } from './hires-size.js';
 import { pictureThread } from './picture-thread.js';
 import type { GenerationPlan } from './plan.js';
@@ -26,24 +26,25 @@ function middle(latent: Latent, width: number, height: number): Latent {
 async function throughPixels(
   latent: Latent,
   upscaler: PixelUpscaler,
-  { resized }: PlanHires,
+  { resized, resizedTiling }: PlanHires,
   plan: GenerationPlan,
-  { model, state }: RuntimeContext,
+  context: RuntimeContext,
+  onProfile: OnProfile,
 ): Promise<Latent> {
-  const { signal } = state;
+  const { model, state } = context;
   const { latentScale } = model.description;
   const tiling = plan.tiling === 'none' ? {} : { tiling: plan.tiling };
-  const { images } = await model.engine.decode({ latent, ...tiling }, { signal });
+  const request = { latent, ...tiling, profile: onProfile !== undefined };
+  const { images, profile } = await model.engine.decode(request, { signal: state.signal });
+  onProfile?.(profile);
   const cells = (side: number): number => side - (side % latentScale);
   const { width, height } = resized;
   const kept = { width: cells(width), height: cells(height) };
-  const enlarged: Pixels[] = [];
-  for (const { data, width: w, height: h } of images) {
+  const enlarged = images.map(({ data, width: w, height: h }) => () => {
     const image = { data, width: w, height: h, channels: 3 } as const;
-    enlarged.push(await pictureThread.run('enlarge', { image, width, height, upscaler, kept }, signal));
-  }
-  const { moments } = await model.engine.encode({ images: enlarged }, { signal });
-  return scaledLatent(moments.mean, plan);
+    return pictureThread.run('enlarge', { image, width, height, upscaler, kept }, state.signal);
+  });
+  return scaledLatent(await encodePixels(enlarged, resizedTiling, context, onProfile), plan);
 }
 
 /** A first pass's latents at the size of the second, as its upscaler makes them. */
@@ -52,6 +53,7 @@ export async function enlarge(
   hires: PlanHires,
   plan: GenerationPlan,
   context: RuntimeContext,
+  onProfile: OnProfile,
 ): Promise<Latent> {
   const { upscaler, resized, latentWidth, latentHeight } = hires;
   const { model, state } = context;
@@ -60,6 +62,6 @@ export async function enlarge(
   const size = { width: cells(resized.width), height: cells(resized.height) };
   const whole = isLatentUpscaler(upscaler)
     ? await model.engine.resizeLatent({ latent, ...size, mode: LATENT_UPSCALERS[upscaler] }, { signal: state.signal })
-    : await throughPixels(latent, upscaler, hires, plan, context);
+    : await throughPixels(latent, upscaler, hires, plan, context, onProfile);
   return middle(whole, latentWidth, latentHeight);
 }

@@ -218,7 +218,7 @@ async function sampleHires(
   context: RuntimeContext,
   hooks: ExecuteHooks,
 ): Promise<Sampled> {
-  const latent = await hooks.time('decode', () => enlarge(first.latent, hires, plan, context));
+  const latent = await hooks.time('decode', () => enlarge(first.latent, hires, plan, context, hooks.onProfile));
   const { extraNoise, timestep, noiseInterval } = hires;
   const before = { steps: walkedSteps(plan.sigmas), evaluations: context.state.view().evaluations };
   const start = {
@@ -306,7 +306,7 @@ export async function* executePlan(
   const prompts = await encode(plan);
   const { hires } = plan;
   const hiresPrompts = hires === null ? undefined : await encode(hires);
-  const begin = await hooks.time('encode', () => encodePictures(plan, pictures, context));
+  const begin = await hooks.time('encode', () => encodePictures(plan, pictures, context, hooks.onProfile));
   const sampleBatch = async (index: number): Promise<SampledBatch> => {
     const start = { ...startOf(index, plan, begin), startWithSignal: plan.startWithSignal };
     const run = { pass: plan, prompts, start, before: { steps: 0, evaluations: 0 } };

@@ -1,6 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Pixels } from '../image/resize.js';
 import type { Latent, ModelDescription } from '../native/types.js';
+import { encodePixels, type OnProfile } from './encode-pictures.js';
 import type { GenerationPlan } from './plan.js';
 import { scaledLatent } from './scaled-latent.js';
 import type { StartPictures } from './start-pictures.js';
@@ -61,29 +62,34 @@ function joined(masks: readonly Float32Array[], latent: Latent): Latent {
 export async function encodeFurther(
   plan: GenerationPlan,
   pictures: StartPictures | undefined,
-  { model, state }: RuntimeContext,
+  context: RuntimeContext,
+  onProfile: OnProfile,
 ): Promise<Latent | undefined> {
+  const { model, state } = context;
   const kind = furtherKind(model.description);
   if (kind === 'none') return undefined;
   const { signal } = state;
-  const encode = async (images: readonly { data: Uint8Array | Float32Array; width: number; height: number }[]) => {
-    const { mean } = (await model.engine.encode({ images }, { signal })).moments;
+  const encode = async (images: Parameters<typeof encodePixels>[0]) => {
+    const mean = await encodePixels(images, plan.start?.tiling ?? plan.tiling, context, onProfile);
     const { latentWidth: width, latentHeight: height } = plan;
     if (mean.width === width && mean.height === height) return mean;
     return model.engine.resizeLatent({ latent: mean, width, height, mode: 'bilinear' }, { signal });
   };
-  if (kind === 'edit')
-    return encode((pictures?.encoded ?? []).map(({ data, width, height }) => ({ data, width, height })));
+  if (kind === 'edit') {
+    return encode(
+      (pictures?.encoded ?? []).map(({ data, width, height }) => () => ({ data, width, height })),
+    );
+  }
   const cells = { width: plan.latentWidth, height: plan.latentHeight };
   if (pictures === undefined) {
-    const grey = { data: new Float32Array(3 * plan.width * plan.height), width: plan.width, height: plan.height };
-    const latent = await encode([grey]);
+    const { width, height } = plan;
+    const latent = await encode([() => ({ data: new Float32Array(3 * width * height), width, height })]);
     const everywhere = new Float32Array(cells.width * cells.height).fill(1);
     return joined([everywhere], scaledLatent(latent, plan));
   }
   const [{ width, height } = plan] = pictures.encoded;
   const mask = pixelMask(pictures.mask, width * height, plan.start?.mask?.round ?? true);
   const weight = plan.start?.maskWeight ?? 1;
-  const latent = await encode(pictures.encoded.map((picture) => maskedPicture(picture, mask, weight)));
+  const latent = await encode(pictures.encoded.map((picture) => () => maskedPicture(picture, mask, weight)));
   return joined([cellMask(mask, { width, height }, cells)], scaledLatent(latent, plan));
 }

@@ -104,6 +104,7 @@ export function withHires(
     latentWidth: size.latent.width,
     latentHeight: size.latent.height,
     tiling: chooseTiling(request.vaeTiling, { width, height }, latentScale),
+    resizedTiling: isLatentUpscaler(upscaler) ? 'none' : chooseTiling(request.vaeTiling, size.resized, latentScale),
     denoisingStrength: strength,
     prompt,
     negativePrompt,

@@ -10,6 +10,7 @@ import type { RunSeeds } from './seeds.js';
 import { beginWith } from './start.js';
 import type { RunInputs, StartPictures, StartSettings } from './start-pictures.js';
 import { planGeneration } from './text-to-image.js';
+import { chooseTiling } from './tiling.js';
 
 /** The request with a size: its own, else the first picture's, down to a multiple of 8. @throws UsageError */
 export function withSize(request: ImageToImageRequest, { pictures }: RunInputs): SizedImageRequest {
@@ -124,6 +125,7 @@ export async function planImageToImage(
     mask: settings.mask === null || names.mask === undefined ? null : { picture: names.mask, ...settings.mask },
     encoded: { width: encoded.width, height: encoded.height },
     output: { width: pictures.output.width, height: pictures.output.height },
+    tiling: chooseTiling(request.vaeTiling, encoded, settings.latentScale),
     noiseMultiplier: request.initialNoiseMultiplier ?? options.initialNoiseMultiplier,
     extraNoise: options.img2imgExtraNoise,
     timestep: walk?.timestep ?? null,

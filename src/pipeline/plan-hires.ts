@@ -22,7 +22,9 @@ export const hiresSchema = z.strictObject({
   height: side,
   latentWidth: side,
   latentHeight: side,
+  /** How the result is cut for decoding, and the enlarged picture for encoding; that of latents is not. */
   tiling: tilingSchema,
+  resizedTiling: tilingSchema,
   /** `steps` are gone, the end of a longer way; `sigmas` have the result. */
   denoisingStrength: range(HIRES_LIMITS.denoisingStrength),
   ...samplingShape,

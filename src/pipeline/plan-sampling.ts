@@ -54,7 +54,7 @@ export const samplerSchema = z.strictObject({
   unipcOrder: z.number().int().min(1).max(3),
 });
 
-/** How a picture is cut for decoding, in latent cells. */
+/** How a picture is cut for the VAE, in latent cells. */
 export const tilingSchema = z.union([z.literal('none'), z.strictObject({ tile: side, overlap: side })]);
 
 /** What a pass of sampling goes by: prompts, guidance, the sampler and its way. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { IMAGE_LIMITS, INPAINT_AREAS, LIMITS, MASKED_CONTENTS, RESIZE_MODES } from '../request/limits.js';
-import { float32 } from './plan-sampling.js';
+import { float32, tilingSchema } from './plan-sampling.js';
 
 const pixels = z.number().int().min(1).max(65_535);
 const size = z.strictObject({ width: pixels, height: pixels });
@@ -42,6 +42,8 @@ export const startSchema = z
     /** Sizes of what is encoded and of the finished pictures: where only a part is made, those of the whole. */
     encoded: size,
     output: size,
+    /** How it is cut for encoding. */
+    tiling: tilingSchema,
     noiseMultiplier: range(IMAGE_LIMITS.noiseMultiplier),
     extraNoise: range(LIMITS.strength),
     /** Of samplers that walk timesteps: where the noise is put in. */

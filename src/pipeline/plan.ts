@@ -6,7 +6,7 @@ import { hiresSchema } from './plan-hires.js';
 import { type PlanPart, samplingShape, side, tilingSchema } from './plan-sampling.js';
 import { startSchema } from './plan-start.js';
 
-const FORMAT = 'sdgen-plan-4';
+const FORMAT = 'sdgen-plan-5';
 
 const windowLength = z.number().int().min(1).max(4096);
 

@@ -115,7 +115,7 @@ export type UniPcVariant = (typeof UNIPC_VARIANTS)[number];
 export const EMPHASIS_NAMES = ['None', 'Ignore', 'Original', 'No norm'] as const;
 export type EmphasisName = (typeof EMPHASIS_NAMES)[number];
 
-/** Whether pictures are decoded in tiles; auto: large ones. */
+/** Whether pictures are encoded and decoded in tiles; auto: large ones. */
 export const VAE_TILING_NAMES = ['auto', 'on', 'off'] as const;
 export type VaeTilingName = (typeof VAE_TILING_NAMES)[number];
 

@@ -114,7 +114,7 @@ const FAKE_MODEL: NativeModel = {
   describe: () => DESCRIPTION,
   estimate: () => {
     const part = { weightBytes: 0, arenaBytes: 0, liveBytes: 0, flops: 0 };
-    return { weightBytes: 0, arenaBytes: 0, peakBytes: 0, parts: { text: part, unet: part, vae: part } };
+    return { weightBytes: 0, arenaBytes: 0, peakBytes: 0, parts: { text: part, unet: part, vae: part, encoder: part } };
   },
   load: () => job(pause),
   encodeText: ({ groups }) =>

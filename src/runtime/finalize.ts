@@ -127,7 +127,7 @@ function extras(plan: GenerationPlan, extensions: readonly string[]): [string, I
     ['Noise Schedule', plan.model.zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],
     ['Device', plan.device.name],
     ['Precision', plan.device.precision],
-    ['VAE tiling', tilingToTell((plan.hires ?? plan).tiling, plan.hires ?? plan)],
+    ['VAE tiling', tilingToTell(plan)],
     ['Extensions', extensions.length === 0 ? undefined : extensions.join(', ')],
   ];
 }

@@ -1,6 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
-import { type GenerationPlan, imageCount, passesOf } from '../pipeline/plan.js';
+import { canonicalJson, type GenerationPlan, imageCount } from '../pipeline/plan.js';
 import { chooseTiling } from '../pipeline/tiling.js';
+import { isLatentUpscaler } from '../request/upscalers.js';
 import { hasRoom, type Room } from './memory.js';
 import { estimateRun, type PixelSize } from './prepare.js';
 
@@ -33,17 +34,36 @@ function atScale(plan: GenerationPlan, sixteenths: number, latentScale: number):
     const [width, height] = [side(pass.width), side(pass.height)];
     return { ...pass, width, height, latentWidth: width / latentScale, latentHeight: height / latentScale };
   };
-  return { ...sized(plan), hires: plan.hires && sized(plan.hires) };
+  const { start, hires } = plan;
+  const at = ({ width, height }: PixelSize) => ({ width: side(width), height: side(height) });
+  // A picture that is encoded in a size of its own (the resize mode "latent") keeps it.
+  const follows = start !== null && start.encoded.width === plan.width && start.encoded.height === plan.height;
+  return {
+    ...sized(plan),
+    start: start && follows ? { ...start, encoded: at(start.encoded) } : start,
+    hires: hires && { ...sized(hires), resized: at(hires.resized) },
+  };
 }
 
-/** The same decoded in tiles, wherever a picture is larger than one. */
+/** The same with the VAE in tiles, wherever a picture is larger than one. */
 function inTiles(plan: GenerationPlan, latentScale: number): GenerationPlan {
-  const tiled = <P extends PixelSize>(pass: P): P => ({ ...pass, tiling: chooseTiling('on', pass, latentScale) });
-  return { ...tiled(plan), hires: plan.hires && tiled(plan.hires) };
+  const tiles = (size: PixelSize) => chooseTiling('on', size, latentScale);
+  const { start, hires } = plan;
+  const throughPixels = hires !== null && !isLatentUpscaler(hires.upscaler);
+  return {
+    ...plan,
+    tiling: tiles(plan),
+    start: start && { ...start, tiling: tiles(start.encoded) },
+    hires: hires && {
+      ...hires,
+      tiling: tiles(hires),
+      resizedTiling: throughPixels ? tiles(hires.resized) : 'none',
+    },
+  };
 }
 
 /**
- * What would fit into the room that there is in a run's place, each by the engine's own estimate: decoding in tiles, smaller
+ * What would fit into the room that there is in a run's place, each by the engine's own estimate: the VAE in tiles, smaller
  * batches, a smaller picture, fewer pictures. Empty where nothing of that does.
  */
 export function whatFits(
@@ -56,14 +76,13 @@ export function whatFits(
   const fits = (candidate: GenerationPlan): boolean => hasRoom(estimateRun(candidate, context, sheet).memory, room);
   const found: string[] = [];
   const tiled = inTiles(plan, latentScale);
-  const [last, lastTiled] = [passesOf(plan).at(-1), passesOf(tiled).at(-1)];
-  const canTile = last?.tiling === 'none' && lastTiled?.tiling !== 'none';
-  if (canTile && fits(tiled)) found.push('decoding in tiles (vae tiling on)');
+  const canTile = canonicalJson(tiled) !== canonicalJson(plan);
+  if (canTile && fits(tiled)) found.push('the VAE in tiles (vae tiling on)');
   const batch = Math.max(...plan.batches.map(({ length }) => length));
   const smaller = largest(batch - 1, (size) => fits(inBatches(plan, size)));
   if (smaller > 0) found.push(`a batch size of ${smaller}`);
   const least = inBatches(tiled, 1);
-  if (found.length === 0 && batch > 1 && canTile && fits(least)) found.push('a batch size of 1 decoded in tiles');
+  if (found.length === 0 && batch > 1 && canTile && fits(least)) found.push('a batch size of 1 and the VAE in tiles');
   const size = largest(SIXTEENTHS - 1, (sixteenths) => fits(atScale(plan, sixteenths, latentScale)));
   const small = atScale(plan, size, latentScale);
   if (size > 0 && small.width * small.height < plan.width * plan.height)

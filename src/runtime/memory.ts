@@ -9,7 +9,7 @@ export interface MemoryNeed {
   readonly engineBytes: number;
   /** Weights that are in memory already. */
   readonly loadedBytes: number;
-  /** Finished pictures, which stay until the end. */
+  /** Finished pictures, which stay until the end, and those on their way. */
   readonly pictureBytes: number;
 }
 

@@ -9,7 +9,8 @@ import {
   type RuntimeContext,
 } from '../context/runtime-context.js';
 import { gridLayout, MAX_GRID_PIXELS } from '../image/grid.js';
-import type { Estimate } from '../native/types.js';
+import type { Estimate, EstimateRequest } from '../native/types.js';
+import { encodingOf } from '../pipeline/encoding.js';
 import { checkHiresNames, withHires } from '../pipeline/hires.js';
 import { planImageToImage, withBatches, withSize } from '../pipeline/image-to-image.js';
 import {
@@ -31,6 +32,7 @@ import type { FieldNaming } from '../request/describe.js';
 import { UsageError } from '../request/errors.js';
 import { type ImageToImageRequest, isImageInput, parseImageToImage } from '../request/img2img.js';
 import { parseTextToImage, type TextToImageRequest } from '../request/txt2img.js';
+import { isLatentUpscaler } from '../request/upscalers.js';
 import type { MemoryNeed } from './memory.js';
 import type { ModelProvider } from './model-provider.js';
 import { openModel } from './open-model.js';
@@ -115,17 +117,38 @@ function givenFields(input: unknown): unknown {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }
 
+/** What an estimate is told of the pictures that are encoded. */
+function encodedRequest(plan: GenerationPlan, { model }: RuntimeContext): Pick<EstimateRequest, 'encoded'> {
+  const encoding = encodingOf(plan, model.description);
+  if (encoding === undefined) return {};
+  const { tiling, latentWidth, latentHeight } = encoding;
+  return { encoded: { latentWidth, latentHeight, ...(tiling === 'none' ? {} : { tiling }) } };
+}
+
+/** Pictures on their way: those that a second pass enlarges, and what is put together of a result and its original. */
+function passingBytes({ batches, width, height, start, hires }: GenerationPlan): number {
+  const pixels = (size: PixelSize): number => size.width * size.height;
+  const batch = Math.max(...batches.map(({ length }) => length));
+  const enlarged =
+    hires === null || isLatentUpscaler(hires.upscaler) ? 0 : 3 * batch * width * height + 3 * pixels(hires.resized);
+  // RGBA, RGB and where they lie; L*a*b* of both, matched, and back.
+  const overlaid = start?.mask ? (4 + 3 + 1) * pixels(start.output) : 0;
+  const corrected = start?.colorCorrection ? 5 * 3 * width * height : 0;
+  return enlarged + overlaid + corrected;
+}
+
 /** What the engine needs for one pass of a plan. */
-function estimatePass(pass: PlanPass, plan: GenerationPlan, { model }: RuntimeContext): Estimate {
+function estimatePass(pass: PlanPass, plan: GenerationPlan, context: RuntimeContext): Estimate {
   const { part: negative } = pass.negativePrompt;
   const condTokens = chunkCount(pass.prompt.parts) * plan.textWindow;
-  return model.engine.estimate({
+  return context.model.engine.estimate({
     latentWidth: pass.latentWidth,
     latentHeight: pass.latentHeight,
     batch: plan.batches[0]?.length ?? 1,
     condTokens,
     uncondTokens: negative === null ? condTokens : chunkCount([negative]) * plan.textWindow,
     ...(pass.tiling === 'none' ? {} : { tiling: pass.tiling }),
+    ...encodedRequest(plan, context),
     useUncond: negative !== null,
   });
 }
@@ -145,8 +168,10 @@ export function estimateRun(
   const texts = passes.reduce((sum, pass) => sum + textBytes(pass, plan.textWindow, textWidth), 0);
   const memory = {
     engineBytes: estimate.peakBytes + texts,
-    loadedBytes: context.model.loaded ? estimate.weightBytes : 0,
-    pictureBytes: 3 * (imageCount(plan) * width * height + (sheet?.width ?? 0) * (sheet?.height ?? 0)),
+    // Whoever made pictures from text alone has not read the encoder.
+    loadedBytes: context.model.loaded ? estimate.weightBytes - estimate.parts.encoder.weightBytes : 0,
+    pictureBytes:
+      3 * (imageCount(plan) * width * height + (sheet?.width ?? 0) * (sheet?.height ?? 0)) + passingBytes(plan),
   };
   return { estimate, memory };
 }

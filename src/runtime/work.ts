@@ -1,6 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { ProbeOptions } from '../native/bench-types.js';
 import type { EstimateRequest } from '../native/types.js';
+import { encodingOf } from '../pipeline/encoding.js';
 import { chunkCount, type GenerationPlan, imageCount, type PlanPass, passesOf } from '../pipeline/plan.js';
 import { isLatentUpscaler } from '../request/upscalers.js';
 import { type Evaluations, evaluationsOf } from '../sampling/evaluations.js';
@@ -53,9 +54,14 @@ function workOfPass(pass: PlanPass, plan: GenerationPlan, { model }: RuntimeCont
   };
 }
 
-/** Whether a second pass goes through pixels: the first one's pictures are then decoded too, and larger ones encoded. */
-function goesThroughPixels({ hires }: GenerationPlan): boolean {
-  return hires !== null && !isLatentUpscaler(hires.upscaler);
+/** FLOPs of encoding what a run encodes. */
+function encodingWork(plan: GenerationPlan, { model }: RuntimeContext): number {
+  const encoding = encodingOf(plan, model.description);
+  if (encoding === undefined) return 0;
+  const { latentWidth, latentHeight, tiling, count } = encoding;
+  const encoded = { latentWidth, latentHeight, ...(tiling === 'none' ? {} : { tiling }) };
+  const small = { latentWidth: 8, latentHeight: 8, batch: 1, condTokens: 1, uncondTokens: 1, useUncond: false };
+  return count * model.engine.estimate({ ...small, encoded }).parts.encoder.flops;
 }
 
 /** What a run on a context's model computes. */
@@ -63,9 +69,10 @@ export function workOf(plan: GenerationPlan, context: RuntimeContext): Work {
   const passes = passesOf(plan).map((pass) => workOfPass(pass, plan, context));
   const sum = (of: (pass: (typeof passes)[number]) => number): number =>
     passes.reduce((all, pass) => all + of(pass), 0);
-  // Encoding is reckoned as decoding: the encoder has about as much to do.
-  const last = passes.at(-1)?.vae ?? 0;
-  const vae = imageCount(plan) * (goesThroughPixels(plan) ? sum((pass) => pass.vae) + last : last);
+  // Through pixels the first pass's pictures are decoded too.
+  const throughPixels = plan.hires !== null && !isLatentUpscaler(plan.hires.upscaler);
+  const decoded = throughPixels ? sum((pass) => pass.vae) : (passes.at(-1)?.vae ?? 0);
+  const vae = imageCount(plan) * decoded + encodingWork(plan, context);
   const [text, unet] = [sum((pass) => pass.text), sum((pass) => pass.unet)];
   const evaluations = {
     count: sum((pass) => pass.evaluations.count),

@@ -138,13 +138,18 @@ describe('describe and estimate', () => {
 
   it('give bytes and work of every part, more for more pixels', () => {
     const request = { latentHeight: 8, batch: 1, condTokens: 77, uncondTokens: 77, useUncond: true };
-    const [small, large] = [8, 32].map((latentWidth) => model.estimate({ ...request, latentWidth }));
+    const encoded = { latentWidth: 8, latentHeight: 8 };
+    const [small, large] = [8, 32].map((latentWidth) => model.estimate({ ...request, latentWidth, encoded }));
     if (small === undefined || large === undefined) throw new Error('no estimate');
     for (const part of Object.values(small.parts)) {
       expect(Object.keys(part).sort()).toEqual(['arenaBytes', 'flops', 'liveBytes', 'weightBytes']);
       for (const value of Object.values(part)) expect(value).toBeGreaterThan(0);
     }
-    expect(Object.keys(small.parts).sort()).toEqual(['text', 'unet', 'vae']);
+    expect(Object.keys(small.parts).sort()).toEqual(['encoder', 'text', 'unet', 'vae']);
+    const { encoder } = model.estimate({ ...request, latentWidth: 8 }).parts;
+    expect(Object.values(encoder)).toEqual([0, 0, 0, 0]);
+    const tiling = { tile: 4, overlap: 2 };
+    expect(() => model.estimate({ ...request, latentWidth: 8, encoded: { ...encoded, tiling } })).toThrow(/tiling/);
     expect(small.peakBytes).toBeGreaterThanOrEqual(small.weightBytes);
     expect(large.arenaBytes).toBeGreaterThan(small.arenaBytes);
   });

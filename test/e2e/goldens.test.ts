@@ -113,6 +113,7 @@ const IMAGE_CASES: Record<string, Case> = {
     height: 64,
     batchSize: 2,
   },
+  'picture in tiles': { ...IMAGE, initImages: [scene(600, 32) as PixelInput], steps: 2, vaeTiling: 'on' },
   'mask, fill': { ...MASKED, maskedContent: 'fill' },
   'mask, original': { ...MASKED, maskedContent: 'original' },
   'mask, noise': { ...MASKED, maskedContent: 'noise', sampler: 'Euler a' },
@@ -145,6 +146,13 @@ const IMAGE_CASES: Record<string, Case> = {
   'editing model': { ...IMAGE, arch: 'micro1-edit', imageCfgScale: 1.8 },
 };
 Object.assign(CASES, IMAGE_CASES, {
+  'second pass through pixels, in tiles': {
+    ...HIRES,
+    width: 400,
+    height: 32,
+    hiresUpscaler: 'Lanczos',
+    vaeTiling: 'on',
+  },
   'second pass through pixels, nearest': { ...HIRES, hiresUpscaler: 'Nearest', batchSize: 2, sampler: 'Euler a' },
 } satisfies Record<string, Case>);
 for (const scheduler of SCHEDULERS.map(({ name }) => name).slice(4)) {
@@ -231,6 +239,22 @@ describe('tiles', () => {
     // Norms and attention see a tile instead of the picture; on random weights that is worth a few levels of 255.
     const differences = [...(tiled?.pixels ?? [])].map((value, i) => Math.abs(value - (whole?.pixels[i] ?? 0)));
     expect(differences.reduce((sum, value) => sum + value, 0) / differences.length).toBeLessThan(8);
+  });
+});
+
+describe('what is encoded in tiles', () => {
+  it('is near what is encoded whole, and the picture says that it was', async () => {
+    const [name, input] = ['picture in tiles', CASES['picture in tiles'] ?? BASE];
+    const whole = await runner.run({ ...input, vaeTiling: 'off' }, settings('reference', 2));
+    const tiled = await runner.run(input, settings('reference', 2));
+    expect(whole.images[0]?.latentSha256, name).not.toBe(tiled.images[0]?.latentSha256);
+    expect(tiled.prepared.plan.start?.tiling).toEqual({ tile: 64, overlap: 16 });
+    expect(tiled.images[0]?.infotext).toContain('VAE tiling: on');
+    const off = [...(tiled.images[0]?.pixels ?? [])].map((value, i) =>
+      Math.abs(value - (whole.images[0]?.pixels[i] ?? 0)),
+    );
+    // As above: random weights, whose norms see a tile instead of the picture.
+    expect(off.reduce((sum, value) => sum + value, 0) / off.length).toBeLessThan(12);
   });
 });
 

@@ -88,6 +88,28 @@ describe('txt2img --hires', () => {
     expect(JSON.parse(other.out).files[0].latentSha256).not.toBe(JSON.parse(same.out).files[0].latentSha256);
   });
 
+  it('is left out by --no-hires, whoever asks for it', async () => {
+    await make('second.png', ...HIRES, ...EXACT);
+    const plain = await make('plain.png', ...EXACT);
+    const env = { SDGEN_HIRES: '1', SDGEN_HIRES_SCALE: '1.5' };
+    const ways: [string[], Record<string, string>][] = [
+      [[...ARGV], env],
+      [['--from', 'second.png', '-m', 'micro1'], {}],
+    ];
+    for (const [argv, settings] of ways) {
+      const all = ['txt2img', ...argv, '--no-hires', ...EXACT, '-o', 'first.png', '--force'];
+      const { code, err } = await box.run(all, { env: settings });
+      expect({ code, err }).toMatchObject({ code: 0 });
+      expect(await readFile(box.path('first.png'))).toEqual(plain);
+    }
+    const both = await box.run(['txt2img', ...ARGV, '--hires', '--no-hires']);
+    expect(both).toMatchObject({ code: 2, err: expect.stringContaining('exclude each other') });
+    const asked = await box.run(['txt2img', ...ARGV, '--hires', '--dry-run', ...EXACT], {
+      env: { SDGEN_NO_HIRES: '1' },
+    });
+    expect(asked.out).toContain('then ');
+  });
+
   it('is told by plan and dry runs', async () => {
     const { code, out } = await box.run(['txt2img', ...ARGV, ...HIRES, ...EXACT, '--dry-run']);
     expect(code).toBe(0);

@@ -1,6 +1,7 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OptionStore } from '../../src/context/options.js';
+import type { PixelInput } from '../../src/request/img2img.js';
 import { whatFits } from '../../src/runtime/fitting.js';
 import { CachedModelProvider } from '../../src/runtime/model-provider.js';
 import { estimateRun, type PreparedRun } from '../../src/runtime/prepare.js';
@@ -8,6 +9,7 @@ import { ProcessingRunner } from '../../src/runtime/processing-runner.js';
 import { workOf } from '../../src/runtime/work.js';
 import { CliSandbox } from '../support/cli.js';
 import { createFakeEngine } from '../support/fake-native.js';
+import { boxMask, pngOf, scene } from '../support/pictures.js';
 import { tinyModelPath } from '../support/tiny-model.js';
 
 let box: CliSandbox;
@@ -70,6 +72,36 @@ describe('sdgen plan', () => {
     expect(out).toMatch(/^time .*, by a usual number of evaluations \(/m);
   });
 
+  it('plans runs that begin with pictures, and img2img runs the plan', async () => {
+    await writeFile(box.path('in.png'), await pngOf(scene(72, 64)));
+    await writeFile(box.path('mask.png'), await pngOf(boxMask(72, 64, [16, 16, 48, 40])));
+    const flags = [...ARGV.slice(0, 4), '--seed', '7', '--steps', '5', ...EXACT, '--mask', 'mask.png'];
+    const { code, out } = await box.run(['plan', 'in.png', ...flags]);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^begins with +a picture of 72x64 \([0-9a-f]{12}\), stretch to 72x64\n +strength 0.75, of 5 steps$/m,
+    );
+    expect(out).toMatch(/^mask +72x64 \([0-9a-f]{12}\), blur 4 and 4, content original, area whole$/m);
+    expect(out).toMatch(/^work .*: 4 evaluations$/m);
+    const planned = await box.run(['plan', 'in.png', ...flags, '--json']);
+    await writeFile(box.path('pictures.json'), planned.out);
+    const run = async (...argv: string[]): Promise<string> => {
+      const all = ['img2img', 'in.png', '--mask', 'mask.png', ...argv, '--json', '-o', 'o.png', '--force'];
+      const made = await box.run(all);
+      expect({ code: made.code, err: made.err }).toMatchObject({ code: 0 });
+      return JSON.parse(made.out).files[0].pixelSha256;
+    };
+    expect(await run('--plan', 'pictures.json')).toBe(await run(...flags));
+  });
+
+  it.each([
+    [['-p', 'a', '--mask', 'x.png'], '--mask is of a run that begins with a picture'],
+    [['in.png', '-p', 'a', '--hires'], '--hires is of runs from text alone'],
+  ])('refuses what is of the other kind of run: %j', async (argv, message) => {
+    const { code, err } = await box.run(['plan', ...argv, '-m', 'micro1']);
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(message) });
+  });
+
   it('says beforehand that a run will not fit', async () => {
     const engine = createFakeEngine({ peakBytes: 1e18 });
     const { code, out } = await box.run(['plan', ...ARGV], { addon: engine.addon });
@@ -89,6 +121,7 @@ describe('the work of a plan', () => {
       { steps: 4, sampler: 'Restart', batchSize: 2, cfgScale: 1 },
       { steps: 3, sampler: 'PLMS', negativePrompt: `${'a long one, '.repeat(30)}` },
       { steps: 3, sampler: 'Euler', prompt: 'a fox AND snow AND night :0.5' },
+      { steps: 2, hires: true, hiresScale: 1.5, hiresUpscaler: 'Lanczos', batchSize: 2 },
     ];
     for (const request of requests) {
       const runner = new ProcessingRunner({ provider, options: new OptionStore() });
@@ -112,6 +145,21 @@ describe('what would fit', () => {
     return memory.engineBytes - memory.loadedBytes + memory.pictureBytes;
   };
 
+  it('counts what is encoded, and tiles where that is the largest', async () => {
+    const large = scene(1024, 768) as PixelInput;
+    const picture = { initImages: [large], width: 256, height: 256, resizeMode: 'latent' };
+    const whole = await prepare({ ...picture, vaeTiling: 'off' });
+    const tiled = await prepare({ ...picture, vaeTiling: 'on' });
+    const text = await prepare({ width: 256, height: 256 });
+    expect(whole.estimate.parts.encoder.arenaBytes).toBeGreaterThan(text.estimate.arenaBytes);
+    expect(needed(tiled)).toBeLessThan(needed(whole) / 2);
+    expect(needed(text)).toBeLessThan(needed(tiled));
+    expect(whatFits(whole.plan, whole.context, undefined, { host: needed(tiled) })[0]).toBe(
+      'the VAE in tiles (vae tiling on)',
+    );
+    expect(workOf(whole.plan, whole.context).vae).toBeGreaterThan(4 * workOf(text.plan, text.context).vae);
+  });
+
   it('is a smaller batch, the largest that does', async () => {
     const large = await prepare({ batchSize: 8 });
     const half = await prepare({ batchSize: 4, count: 2 });
@@ -125,7 +173,7 @@ describe('what would fit', () => {
     const tiled = await prepare({ width: 1024, height: 768, vaeTiling: 'on' });
     expect(needed(tiled)).toBeLessThan(needed(whole));
     const found = whatFits(whole.plan, whole.context, undefined, { host: needed(whole) - 1 });
-    expect(found[0]).toBe('decoding in tiles (vae tiling on)');
+    expect(found[0]).toBe('the VAE in tiles (vae tiling on)');
     expect(found[1]).toMatch(/^\d+x\d+ pixels$/);
     const [width = 0, height = 0] = found[1]?.match(/\d+/g)?.map(Number) ?? [];
     expect(needed(await prepare({ width, height, vaeTiling: 'off' }))).toBeLessThan(needed(whole));

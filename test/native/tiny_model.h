@@ -34,7 +34,17 @@ class TinyFile {
     sdgen::ModelConfig config = tiny_config();
     config.unet.pooled_width = pooled;
     config.unet.in_channels += further;
-    for (const sdgen::WeightUse& use : sdgen::part_weights(config).all()) {
+    add(sdgen::part_weights(config).all(), numbers);
+    metadata["sdgen.text_heads"] = "4";
+  }
+  /// With the VAE's encoder, which files may lack.
+  TinyFile& with_encoder() {
+    Numbers numbers(77);
+    add(sdgen::part_weights(tiny_config()).encoder, numbers);
+    return *this;
+  }
+  void add(const std::vector<sdgen::WeightUse>& uses, Numbers& numbers) {
+    for (const sdgen::WeightUse& use : uses) {
       const int64_t count = Bench::elements(use), fan_in = count / use.shape[0];
       const bool gain = use.layout == sdgen::WeightLayout::kVector && use.name.ends_with("weight");
       // Small enough to stay finite through the depth, large enough that every weight shows in the result.
@@ -43,7 +53,6 @@ class TinyFile {
                               : 1.6f / std::sqrt(static_cast<float>(fan_in));
       tensors.push_back(f32(file_name(use.name), use.shape, numbers.values(count, scale, gain ? 1.0f : 0.0f)));
     }
-    metadata["sdgen.text_heads"] = "4";
   }
 
   std::vector<sdgen::NamedTensor> tensors;

@@ -188,7 +188,12 @@ class FakeModel implements NativeModel {
   estimate(_: EstimateRequest): Estimate {
     const part = { weightBytes: WEIGHTS, arenaBytes: 10, liveBytes: 10, flops: 1e6 };
     const peakBytes = this.behaviour.peakBytes ?? 3 * WEIGHTS + 10;
-    return { weightBytes: 3 * WEIGHTS, arenaBytes: 10, peakBytes, parts: { text: part, unet: part, vae: part } };
+    return {
+      weightBytes: 3 * WEIGHTS,
+      arenaBytes: 10,
+      peakBytes,
+      parts: { text: part, unet: part, vae: part, encoder: part },
+    };
   }
 
   load(onProgress?: (event: { loadedBytes: number; totalBytes: number }) => void): NativeJob<void> {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readFlags } from '../flags.js';
 import type { Finish, Io } from '../io.js';
-import { hiresFlags } from '../picture-flags.js';
+import { hiresFlags, imageFlags } from '../picture-flags.js';
 import { addRunFlags, type FlagGroup } from '../run-flags.js';
 
 const EXAMPLES = `
@@ -15,6 +15,7 @@ Examples:
 In a prompt, (word) and (word:1.3) weigh more, [word] less, \\( is a bracket, BREAK starts a new chunk,
 [from:to:0.5] changes half-way, [a|b] at every step, AND joins prompts. See how one is read: sdgen explain "a (word:1.3)"`;
 
+const startingPictures = (): FlagGroup => ({ group: 'Picture to begin with:', options: imageFlags() });
 const secondPass = (): FlagGroup => ({ group: 'Second pass:', options: hiresFlags() });
 
 /** `sdgen txt2img`: the flags here, the work in run-txt2img. */
@@ -31,16 +32,20 @@ const PLAN_NOTES = `
 Examples:
   $ sdgen plan -p "a lighthouse" --width 1024 --height 1024 --batch-size 4
   $ sdgen plan -p "a lighthouse" --seed 7 --json > plan.json && sdgen txt2img --plan plan.json
+  $ sdgen plan sketch.png -p "a castle" --seed 7 --json > plan.json && sdgen img2img sketch.png --plan plan.json
 
-Takes the flags of txt2img, reads no weights and writes nothing. The time is an estimate: the work from the model's header,
+Takes the flags of txt2img, and of img2img with pictures; reads no weights and writes nothing. The time is an estimate: the work from the model's header,
 at the usual share of the processor's peak, which is measured for a moment.`;
 
-/** `sdgen plan`: what txt2img with the same flags would do, the memory and the time it would take. */
+/** `sdgen plan [IMAGE...]`: what txt2img or img2img with the same flags would do, the memory and the time it would take. */
 export function addPlan(program: Command, io: Io, finish: Finish): void {
-  const command = program.command('plan').description('print what txt2img would do, its memory and its time');
-  addRunFlags(command, { second: secondPass() });
-  command.addHelpText('after', PLAN_NOTES).action(async () => {
+  const command = program
+    .command('plan')
+    .description('print what txt2img or img2img would do, its memory and its time')
+    .argument('[images...]', 'what img2img begins with');
+  addRunFlags(command, { first: startingPictures(), second: secondPass() });
+  command.addHelpText('after', PLAN_NOTES).action(async (images: string[]) => {
     const { runPlan } = await import('../run-txt2img.js');
-    finish(await runPlan(readFlags(command, io.env), io));
+    finish(await runPlan(images, readFlags(command, io.env), io));
   });
 }

@@ -163,6 +163,37 @@ describe('pictures from pictures in a batch', () => {
     expect((await batch(JSON.stringify(line), { flags: ['--resume'] })).err).toContain('2 made, 2 there already');
   });
 
+  it('tell what of a file is left out: on stderr with the line, in the document and in the journal', async () => {
+    const { default: sharp } = await import('sharp');
+    engine = createFakeEngine({
+      description: { vae: { channels: 32, channelMultipliers: [1, 2], hasEncoder: true } },
+    });
+    const frames = await Promise.all([20, 90].map((shade) => encodePng(new Uint8Array(3 * 256).fill(shade), 16, 16)));
+    await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toFile(box.path('two.gif'));
+    await writeFile(box.path('black.png'), await encodePng(new Uint8Array(3 * 256), 16, 16));
+    const line = { image: 'two.gif', prompt: 'a {red|blue} fox', seed: 4 };
+    const masked = { ...line, prompt: 'a fox', mask: 'black.png', inpaintArea: 'masked', maskBlur: 0 };
+    const lines = [line, masked].map((one) => JSON.stringify(one)).join('\n');
+    const dry = await batch(lines, { flags: ['--dry-run'] });
+    const { code, out, err } = await batch(lines, { flags: ['--json'] });
+    const frame = 'two.gif has 2 frames: the first is taken';
+    const told = [
+      `warning: lines.jsonl:1: ${frame}`,
+      `warning: lines.jsonl:2: ${frame}`,
+      expect.stringMatching(/^warning: lines.jsonl:2: the mask is black/),
+    ];
+    expect(code).toBe(0);
+    for (const text of [dry.err, err]) expect(text.split('\n').filter((l) => l.startsWith('warning'))).toEqual(told);
+    const notes = documents(out).map((document) => document.notes);
+    expect(notes).toEqual([[frame], [frame], [frame, expect.stringContaining('the mask is black')]]);
+    const journal = (await readFile(box.path('out/batch.journal.jsonl'), 'utf8')).trim().split('\n');
+    const done = journal.map((record) => JSON.parse(record)).filter(({ type }) => type === 'done');
+    expect(done.map((record) => record.notes)).toEqual(notes);
+    expect((await batch(lines, { flags: ['--resume'] })).err).toContain('3 there already');
+  });
+
   it('say which file is none, and what a line lacks', async () => {
     await writeFile(box.path('text.png'), 'words');
     const lines = ['{"image": "gone.png", "prompt": "a"}', '{"image": "text.png", "prompt": "a"}'];

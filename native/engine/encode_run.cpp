@@ -1,0 +1,104 @@
+#include "engine/encode_run.h"
+
+#include <algorithm>
+
+#include "base/fp_environment.h"
+#include "engine/layout.h"
+#include "engine/tiles.h"
+#include "models/vae.h"
+
+namespace sdgen {
+namespace {
+
+constexpr int64_t kRgb = 3;
+constexpr float kLeastLogvar = -30.0f, kMostLogvar = 20.0f;  // as the original code clamps it
+
+/// The VAE's encoder for one size of tile on one runner.
+class Encoder {
+ public:
+  /// `width` and `height` in latent cells.
+  Encoder(ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling, const RunControl& control)
+      : runner_(runner), control_(control), values_(2 * config.latent_channels), scale_(config.scale()), width_(width), height_(height),
+        rows_(cut_for(height, tiling)), columns_(cut_for(width, tiling)), row_blends_(blends_of(rows_, tiling.overlap, 1)),
+        column_blends_(blends_of(columns_, tiling.overlap, 1)),
+        program_(runner.load(build_vae_encoder(config, 1, rows_.size * scale_, columns_.size * scale_), control.cancel)) {}
+
+  /// Means and logarithms of variances [height, width, values] of a picture. Tiles of a strip are blended along x, strips
+  /// along y, each in ascending order.
+  std::vector<float> encode(const Picture& picture) {
+    const bool whole = rows_.starts.size() == 1 && columns_.starts.size() == 1;
+    if (whole) return run_tile(picture, 0, 0);
+    const int64_t line = width_ * values_, tile_line = columns_.size * values_;
+    std::vector<float> moments(static_cast<size_t>(height_ * line)), strip(static_cast<size_t>(rows_.size * line));
+    for (size_t r = 0; r < rows_.starts.size(); ++r) {
+      for (size_t c = 0; c < columns_.starts.size(); ++c) {
+        const std::vector<float> tile = run_tile(picture, rows_.starts[r], columns_.starts[c]);
+        for (int64_t y = 0; y < rows_.size; ++y) blend_into(strip.data() + y * line, tile.data() + y * tile_line, column_blends_[c], values_);
+      }
+      blend_into(moments.data(), strip.data(), row_blends_[r], line);
+    }
+    return moments;
+  }
+
+ private:
+  std::vector<float> run_tile(const Picture& picture, int64_t top, int64_t left) {
+    const int64_t line = picture.width * kRgb, tile_line = columns_.size * scale_ * kRgb;
+    std::vector<float> pixels;
+    pixels.reserve(static_cast<size_t>(rows_.size * scale_ * tile_line));
+    for (int64_t y = 0; y < rows_.size * scale_; ++y) {
+      const float* row = picture.rgb.data() + (top * scale_ + y) * line + left * scale_ * kRgb;
+      pixels.insert(pixels.end(), row, row + tile_line);
+    }
+    program_.upload("image", pixels.data(), static_cast<int64_t>(pixels.size() * sizeof(float)));
+    runner_.run(program_, control_);
+    const VectorView out = program_.vector("vae.moments");
+    if (!runner_.backend().all_finite(out)) {
+      throw Error(ErrorCode::kNonFinite, "the VAE's encoder gave a value that is not a finite number");
+    }
+    std::vector<float> moments(static_cast<size_t>(out.count));
+    runner_.backend().download(*out.buffer, out.offset * 4, moments.data(), out.count * 4);
+    return moments;
+  }
+
+  ModelRunner& runner_;
+  const RunControl& control_;
+  int64_t values_, scale_, width_, height_;  // of a cell: mean and variance of each channel
+  Cut rows_, columns_;
+  std::vector<Blend> row_blends_, column_blends_;
+  LoadedProgram program_;
+};
+
+}  // namespace
+
+StageMemory encode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling) {
+  const Cut rows = cut_for(height, tiling), columns = cut_for(width, tiling);
+  const int64_t scale = config.scale(), floats = 4;
+  StageMemory memory = runner.memory(build_vae_encoder(config, 1, rows.size * scale, columns.size * scale));
+  const auto tiles = static_cast<int64_t>(rows.starts.size() * columns.starts.size());
+  memory.flops *= static_cast<double>(tiles);
+  // The picture, a tile of it, and the moments of both.
+  const int64_t cell = scale * scale * kRgb + 2 * config.latent_channels;
+  memory.bound_bytes += floats * cell * (width * height + rows.size * columns.size);
+  return memory;
+}
+
+Moments run_encode(ModelRunner& runner, const VaeConfig& config, const EncodeRequest& request, const RunControl& control) {
+  const FpEnvironment environment;
+  const std::vector<Picture>& pictures = request.pictures;
+  const int64_t channels = config.latent_channels, scale = config.scale();
+  const int64_t width = pictures[0].width / scale, height = pictures[0].height / scale, cells = width * height;
+  Encoder encoder(runner, config, width, height, request.tiling, control);
+  const Latent empty{{}, static_cast<int64_t>(pictures.size()), channels, height, width};
+  Moments moments{empty, empty};
+  std::vector<float> nchw(static_cast<size_t>(2 * channels * cells));
+  for (const Picture& picture : pictures) {
+    const std::vector<float> nhwc = encoder.encode(picture);
+    nhwc_to_nchw(nhwc.data(), nchw.data(), 1, 2 * channels, cells);
+    const auto half = nchw.begin() + channels * cells;
+    moments.mean.data.insert(moments.mean.data.end(), nchw.begin(), half);
+    for (auto value = half; value != nchw.end(); ++value) moments.logvar.data.push_back(std::clamp(*value, kLeastLogvar, kMostLogvar));
+  }
+  return moments;
+}
+
+}  // namespace sdgen

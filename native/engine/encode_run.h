@@ -1,0 +1,13 @@
+#pragma once
+#include "engine/engine.h"
+#include "engine/model_runner.h"
+
+namespace sdgen {
+
+/// What encoding one picture of that latent size takes, its floats on the host included.
+StageMemory encode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling);
+
+/// Pictures to latents, one after the other, whole or in tiles. Throws kNonFinite, kCancelled.
+Moments run_encode(ModelRunner& runner, const VaeConfig& config, const EncodeRequest& request, const RunControl& control);
+
+}  // namespace sdgen
