@@ -40,6 +40,21 @@ describe('batch', () => {
     expect(one?.equals(other ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it('reads quotes, line ends and short rows of CSV, and tells rows that are too long or lack a column', async () => {
+    const rows =
+      'prompt,seed,negative prompt\r\n"a fox, ""red"",\nat night",7\r\n"a cat",8,blurry,9\r\na dog,9,"x"\r\n';
+    const { code, out, err } = await batch(`\ufeff${rows}`, { name: 'b.csv', flags: ['--json'] });
+    expect(code).toBe(1);
+    expect(err).toContain('error: b.csv:4: has 4 cells for 3 columns\n');
+    const made = documents(out).filter(({ state }) => state === 'done');
+    expect(made.map(({ line, request }) => [line, request.prompt, request.negativePrompt])).toEqual([
+      [2, 'a fox, "red",\nat night', undefined],
+      [5, 'a dog', 'x'],
+    ]);
+    const lacking = await batch('seed,steps\n7,2\n', { name: 'c.csv' });
+    expect(lacking).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/^error: c\.csv:2: .*prompt/) });
+  });
+
   it('makes a picture of every combination, the last place changing fastest', async () => {
     await mkdir(box.path('wildcards'));
     await writeFile(box.path('wildcards', 'place.txt'), '# where\nat home\n\nat sea\n');
