@@ -78,7 +78,7 @@ describe('the embedded model', () => {
       expect(strange.err).toContain('pocket has never seen "lighthouse", "at", "dusk"');
       expect(strange.err).toContain('pocket is asked for 512x64, and was trained at 128x128');
       const list = await box.run(['models', 'list']);
-      expect(list.out).toMatch(/^pocket +\d+\.\d MB/m);
+      expect(list.out).toMatch(/^pocket +model +\d+\.\d MB/m);
       expect(list.err).toContain('pocket comes with sdgen');
     } finally {
       await box.remove();
