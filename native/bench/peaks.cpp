@@ -7,6 +7,7 @@
 #include <limits>
 #include <thread>
 
+#include "backends/cpu/dispatch.h"
 #include "base/cpu_info.h"
 #include "bench/clock.h"
 #include "bench/peak_loops.h"
@@ -31,7 +32,11 @@ std::vector<const PeakLevel*> supported_levels() {
 }  // namespace
 
 PeakMeter::PeakMeter(int threads) : pool_(threads) {
-  for (const PeakLevel* level : supported_levels()) levels_.push_back({level->isa});
+  const std::string isa = cpu::info().isa;
+  for (const PeakLevel* level : supported_levels()) {
+    if (level->isa == isa) running_ = levels_.size();
+    levels_.push_back({level->isa});
+  }
 }
 
 PeakMeter::~PeakMeter() = default;
@@ -96,12 +101,14 @@ void PeakMeter::sample_all(double seconds) {
 }
 
 void PeakMeter::sample(const std::string& precision, double seconds) {
-  if (!levels_.empty()) sample_level(levels_.size() - 1, precision == "bf16", seconds);
+  if (!levels_.empty()) sample_level(running_, precision == "bf16", seconds);
 }
 
 double PeakMeter::gflops(const std::string& precision) const {
   double best = 0;
-  for (const LevelPeak& level : levels_) best = std::max(best, precision == "bf16" ? level.bf16_gflops : level.fp32_gflops);
+  for (size_t i = 0; i < levels_.size() && i <= running_; ++i) {
+    best = std::max(best, precision == "bf16" ? levels_[i].bf16_gflops : levels_[i].fp32_gflops);
+  }
   return best;
 }
 

@@ -24,11 +24,11 @@ class PeakMeter {
 
   /// Every level this processor has, for about `seconds` each, and copying.
   void sample_all(double seconds);
-  /// The fastest level of "fp32" or "bf16" alone: cheap enough to go between two timed runs.
+  /// The cpu backend's level alone, in "fp32" or "bf16": cheap enough to go between two timed runs.
   void sample(const std::string& precision, double seconds);
 
   const std::vector<LevelPeak>& levels() const noexcept { return levels_; }
-  /// GFLOP/s of the fastest level; 0 if the processor does not multiply in that precision.
+  /// GFLOP/s of the fastest level up to the one that the cpu backend runs (SDGEN_ISA); 0 if the processor does not multiply in that precision.
   double gflops(const std::string& precision) const;
   /// GB/s (10^9 bytes) read and written by copying from memory to memory.
   double copy_gbs() const noexcept { return copy_gbs_; }
@@ -39,6 +39,7 @@ class PeakMeter {
 
   ThreadPool pool_;
   std::vector<LevelPeak> levels_;
+  size_t running_ = 0;  // the cpu backend's
   double copy_gbs_ = 0;
 };
 

@@ -1,4 +1,4 @@
-import type { RuntimeContext } from '../context/runtime-context.js';
+import type { ResolvedDevice, RuntimeContext } from '../context/runtime-context.js';
 import type { ProbeOptions } from '../native/bench-types.js';
 import type { EstimateRequest } from '../native/types.js';
 import { encodingOf } from '../pipeline/encoding.js';
@@ -91,6 +91,12 @@ const SHARES: Readonly<Record<string, Shares>> = {
   cpu: { text: 0.62, unet: 0.72, vae: 0.76 },
   reference: { text: 0.25, unet: 0.35, vae: 0.45 },
 };
+/** bf16 by matrix tiles: so fast that memory and everything around the products counts. */
+const AMX_SHARES: Shares = { text: 0.17, unet: 0.16, vae: 0.3 };
+
+function sharesOf({ name, isa, precision }: ResolvedDevice): Shares | undefined {
+  return name === 'cpu' && isa === 'amx' && precision === 'bf16' ? AMX_SHARES : SHARES[name];
+}
 
 /** Long enough for the processor's clock to rise, short enough to wait for. */
 const PROBE_SECONDS = 0.2;
@@ -112,7 +118,7 @@ export async function estimateTime(
   { device, commandOptions }: RuntimeContext,
   probe: (options: ProbeOptions) => Promise<number>,
 ): Promise<TimeEstimate | undefined> {
-  const shares = SHARES[device.name];
+  const shares = sharesOf(device);
   const { precision } = device;
   if (shares === undefined || precision === 'fp16') return undefined;
   const peakGflops = await probe({ precision, threads: commandOptions.threads, seconds: PROBE_SECONDS });
