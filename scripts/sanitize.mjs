@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 // Builds the native tests with sanitizers and runs them, a process for each core: address and undefined behaviour, then
-// threads. On two cores that takes about as long as two builds; ccache makes the next run's short.
-// usage: node scripts/sanitize.mjs [--only asan|tsan] [part of a test's name]
+// threads. On two cores a build takes about six minutes (ccache makes the next one short), the first kind's tests about as
+// long, those of threads more than half an hour. The emulation of cards is left out unless --emulation asks for it: under
+// the first kind single tests of it take over ten minutes, and the second cannot follow it.
+// usage: node scripts/sanitize.mjs [--only asan|tsan] [--emulation] [part of a test's name]
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const kinds = {
   asan: {
     flags: '-fsanitize=address,undefined -fno-sanitize-recover=all',
-    options: [],
+    emulation: true,
     environment: {
       ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:check_initialization_order=1',
       UBSAN_OPTIONS: 'print_stacktrace=1',
@@ -21,12 +23,15 @@ const kinds = {
   tsan: {
     flags: '-fsanitize=thread',
     // The emulation of cards changes stacks by hand, which this sanitizer does not follow; it runs in one thread.
-    options: ['-DSDGEN_EMULATION=OFF'],
+    emulation: false,
     environment: { TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1' },
   },
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string' }, emulation: { type: 'boolean', default: false } },
+});
 
 function fail(message) {
   console.error(message);
@@ -62,12 +67,12 @@ if (values.only !== undefined && !(values.only in kinds)) {
   fail(`--only must be ${Object.keys(kinds).join(' or ')}, not "${values.only}"`);
 }
 for (const kind of values.only === undefined ? Object.keys(kinds) : [values.only]) {
-  const { flags, options, environment } = kinds[kind];
+  const { flags, emulation, environment } = kinds[kind];
   const begun = performance.now();
   const build = join(root, `build-${kind}`);
   const configure = [
     ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=None', '-DSDGEN_NATIVE_TESTS=ON'],
-    ...options,
+    `-DSDGEN_EMULATION=${emulation && values.emulation ? 'ON' : 'OFF'}`,
     `-DCMAKE_CXX_FLAGS=-O1 -g -fno-omit-frame-pointer ${flags}`,
   ];
   if (!run('cmake', configure)) fail(`${kind}: cmake could not configure the build`);
