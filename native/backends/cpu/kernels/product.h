@@ -79,6 +79,23 @@ inline const T* panel_chunk(const Matrix& weight, int64_t length, int64_t column
          (chunk.stretch * length + chunk.k) * kVectors * F32::kLanes;
 }
 
+/// A panel's operands for one chunk and where its totals go: with one chunk all tiles share one tile of them.
+template <typename T, int kVectors>
+struct PanelChunk {
+  const T *a, *w, *twin;  // twin: under GEGLU, of the second factor
+  bool single;
+  Start start;
+  int64_t ldt;
+  float* totals;
+  PanelChunk(const ProductBlock& b, int64_t length, int64_t column, const Chunk& chunk, int64_t width)
+      : a(static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k),
+        w(panel_chunk<T, kVectors>(b.weight, length, column, chunk)),
+        twin(b.geglu ? panel_chunk<T, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr),
+        single(chunk.first && chunk.last), start(chunk.first ? Start::kStore : Start::kAdd),
+        ldt(single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1)),
+        totals(single ? b.totals : b.totals + (column - b.begin)) {}
+};
+
 /// Products by vectors.
 template <typename T, typename Out>
 struct VectorProduct {
@@ -86,24 +103,19 @@ struct VectorProduct {
   static constexpr int64_t kChunkLength = Dot<T>::kChunkLength;
 
   /// The chunk for the panel at `column` and, under GEGLU, for its twin; each tile is finished right after its last chunk,
-  /// while its totals are in the first-level cache. With one chunk all tiles share one tile of totals.
+  /// while its totals are in the first-level cache.
   template <int kVectors>
   static void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
-    const int64_t length = Dot<T>::stored(b.weight.length);
-    const T* w = panel_chunk<T, kVectors>(b.weight, length, column, chunk);
-    const T* twin = b.geglu ? panel_chunk<T, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr;
-    const T* a = static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
-    const bool single = chunk.first && chunk.last;
-    const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
-    float* totals = single ? b.totals : b.totals + (column - b.begin);
-    const Start start = chunk.first ? Start::kStore : Start::kAdd;
+    const PanelChunk<T, kVectors> run(b, Dot<T>::stored(b.weight.length), column, chunk, width);
+    const int64_t ldt = run.ldt;
+    float* totals = run.totals;
     for (int64_t t = 0; t < b.tile_count; ++t) {
       const Tile& tile = b.tiles[t];
       float* gate = totals + ldt / 2;
-      multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, chunk.count, totals, ldt, start);
-      if (b.geglu) multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, twin, chunk.count, gate, ldt, start);
+      multiply_rows<T, kVectors>(tile.rows, run.a + tile.a, b.row_stride, run.w, chunk.count, totals, ldt, run.start);
+      if (b.geglu) multiply_rows<T, kVectors>(tile.rows, run.a + tile.a, b.row_stride, run.twin, chunk.count, gate, ldt, run.start);
       if (chunk.last) finish_tile<T, Out, kVectors>(b, tile, column, totals, gate, ldt);
-      if (!single) totals += tile.rows * ldt;
+      if (!run.single) totals += tile.rows * ldt;
     }
   }
 };

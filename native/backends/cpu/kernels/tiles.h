@@ -80,30 +80,25 @@ struct TileProduct {
   /// As VectorProduct's, for two of the block's tiles at a time.
   template <int kVectors>
   void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
-    const int64_t length = padded(b.weight.length, kTileK);
-    const Bf16* w = panel_chunk<Bf16, kVectors>(b.weight, length, column, chunk);
-    const Bf16* twin = b.geglu ? panel_chunk<Bf16, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr;
-    const Bf16* a = static_cast<const Bf16*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
-    const bool single = chunk.first && chunk.last;
-    const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
-    float* totals = single ? b.totals : b.totals + (column - b.begin);
-    const Start start = chunk.first ? Start::kStore : Start::kAdd;
+    const PanelChunk<Bf16, kVectors> run(b, padded(b.weight.length, kTileK), column, chunk, width);
+    const int64_t ldt = run.ldt;
+    float* totals = run.totals;
     for (int64_t t = 0; t < b.tile_count; t += 2) {
       const Tile& upper = b.tiles[t];
       const bool both = t + 1 < b.tile_count;
       const Tile& lower = b.tiles[both ? t + 1 : t];
       const int lower_rows = both ? lower.rows : 0;
       float* gate = totals + ldt / 2;
-      const TileOperands operands{a + upper.a, a + lower.a, upper.rows, lower_rows, b.row_stride};
+      const TileOperands operands{run.a + upper.a, run.a + lower.a, upper.rows, lower_rows, b.row_stride};
       shapes_.set(upper.rows, lower_rows);
-      multiply_tiles<kVectors>(operands, w, chunk.count, totals, ldt, start);
-      if (b.geglu) multiply_tiles<kVectors>(operands, twin, chunk.count, gate, ldt, start);
+      multiply_tiles<kVectors>(operands, run.w, chunk.count, totals, ldt, run.start);
+      if (b.geglu) multiply_tiles<kVectors>(operands, run.twin, chunk.count, gate, ldt, run.start);
       if (chunk.last) {
         finish_tile<Bf16, Out, kVectors>(b, upper, column, totals, gate, ldt);
         const int64_t below = upper.rows * ldt;
         if (both) finish_tile<Bf16, Out, kVectors>(b, lower, column, totals + below, gate + below, ldt);
       }
-      if (!single) totals += (upper.rows + lower_rows) * ldt;
+      if (!run.single) totals += (upper.rows + lower_rows) * ldt;
     }
   }
 
