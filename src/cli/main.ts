@@ -19,6 +19,7 @@ import { addVerify } from './commands/verify.js';
 import { addWorker } from './commands/worker.js';
 import { EXIT, reportError } from './failure.js';
 import { type Finish, type Io, processIo } from './io.js';
+import { peerFlagHint } from './peer-flags.js';
 
 const ABOUT = 'Stable Diffusion for people who live in a terminal.';
 const EXAMPLES = `
@@ -72,8 +73,11 @@ function buildProgram(io: Io, finish: Finish): Command {
   return program;
 }
 
-/** Commander's "error: unknown option '--foo'\n(Did you mean --bar?)" as one sentence. */
-function asUsageError(error: CommanderError): UsageError {
+/** Commander's "error: unknown option '--foo'\n(Did you mean --bar?)" as one sentence, or what other programs' flag is here. */
+function asUsageError(error: CommanderError, program: Command, argv: readonly string[]): UsageError {
+  const [, unknown] = /^error: unknown option '([^\n]*)'/.exec(error.message) ?? [];
+  const hint = unknown === undefined ? undefined : peerFlagHint(unknown, program, argv);
+  if (hint !== undefined) return new UsageError(`unknown option '${unknown}'; ${hint}; see sdgen --help`);
   const text = error.message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*\(Did you mean (.*)\?\)/s, '; did you mean $1?')
@@ -102,6 +106,6 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportError(error, io, debug);
     if (error.exitCode === 0) return EXIT.ok;
-    return reportError(asUsageError(error), io, debug);
+    return reportError(asUsageError(error, program, argv), io, debug);
   }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PEER_FLAGS } from '../../../src/cli/peer-flags.js';
 import { CliSandbox } from '../../support/cli.js';
 import { createFakeEngine } from '../../support/fake-native.js';
 
@@ -62,6 +63,19 @@ describe('usage errors', () => {
     [[...base, '--scheduler', 'karas'], 'unknown scheduler "karas"; did you mean Karras?'],
     [[...base, '--prediction-type', 'flow'], '--prediction-type must be epsilon or v_prediction; flow is not'],
     [[...base, '--stepz', '3'], "unknown option '--stepz'; did you mean --steps?"],
+    [
+      ['img2img', 'a.png', '-p', 'x', '--strength', '0.5'],
+      "unknown option '--strength'; --denoising-strength is its name here; see sdgen --help",
+    ],
+    [[...base, '--guidance_scale=7.5'], "'--guidance_scale=7.5'; --cfg-scale is its name here"],
+    [[...base, '--negative_prompt', 'x'], '--negative-prompt is its name here'],
+    [[...base, '--batch-count', '2'], '--count is its name here'],
+    [[...base, '-H', '512'], "unknown option '-H'; --height is its name here"],
+    [[...base, '-W512'], "'-W512'; --width is its name here"],
+    [[...base, '--init-img', 'a.png'], 'as in `sdgen img2img sketch.png`'],
+    [['batch', 'a.jsonl', '--strength', '1'], "unknown option '--strength'; see sdgen --help"],
+    [['models', 'list', '--ckpt-dir', 'm'], '--models-dir is its name here'],
+    [[...base, '--constructor'], "unknown option '--constructor'; see sdgen --help"],
     [[...base, 'stray'], 'too many arguments'],
     [[...base, '--steps'], "option '--steps <n>' argument missing"],
     [['txt2imf'], "unknown command 'txt2imf'; did you mean txt2img?"],
@@ -104,6 +118,15 @@ describe('a prompt of 10,000 words', () => {
     expect(err).toBe(
       'error: the prompt has 10000 tokens in 134 chunks of 75; the limit is 100 chunks (7500 tokens): shorten it\n',
     );
+  });
+});
+
+describe('flags by the names that other programs give them', () => {
+  it('stand for flags that there are, and are none themselves', async () => {
+    const helps = await Promise.all(['txt2img', 'img2img', 'upscale'].map(async (name) => box.run([name, '--help'])));
+    const flags = new Set(helps.flatMap(({ out }) => out.match(/(?<=^ {2}(-\w, )?)-[-\w]+/gm) ?? []));
+    expect(Object.values(PEER_FLAGS).filter((flag) => !flags.has(flag))).toEqual([]);
+    expect(Object.keys(PEER_FLAGS).filter((flag) => flags.has(flag))).toEqual([]);
   });
 });
 
