@@ -1,29 +1,18 @@
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
 import { modelDefaults } from '../../../src/checkpoints/defaults.js';
 import { findCheckpoint, listCheckpoints, listKnownCheckpoints } from '../../../src/checkpoints/find.js';
 import { FailureError, UsageError } from '../../../src/request/errors.js';
+import { useScratchFolder } from '../../support/scratch-folder.js';
 
-let root: string;
-const put = async (path: string): Promise<string> => {
-  const full = join(root, path);
-  await mkdir(dirname(full), { recursive: true });
-  await writeFile(full, path);
-  return full;
-};
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'sdgen-find-'));
-});
-afterEach(() => rm(root, { recursive: true, force: true }));
+const { path: at, put } = useScratchFolder();
 
 const find = (wanted: string | undefined, ...folders: string[]) =>
   findCheckpoint(
     wanted,
-    folders.map((folder) => join(root, folder)),
-    root,
-    join(root, 'package/pocket'),
+    folders.map((folder) => at(folder)),
+    at(),
+    at('package/pocket'),
   );
 
 describe('listCheckpoints', () => {
@@ -32,9 +21,9 @@ describe('listCheckpoints', () => {
     await put('a/sub/two.CKPT');
     await put('a/readme.txt');
     await put('a/.hidden/three.safetensors');
-    await symlink(join(root, 'a'), join(root, 'a/sub/loop'));
-    await symlink(join(root, 'gone'), join(root, 'a/dangling.safetensors'));
-    const files = await listCheckpoints([join(root, 'a'), join(root, 'a'), join(root, 'absent')]);
+    await symlink(at('a'), at('a/sub/loop'));
+    await symlink(at('gone'), at('a/dangling.safetensors'));
+    const files = await listCheckpoints([at('a'), at('a'), at('absent')]);
     expect(files.map(({ name, bytes }) => [name, bytes])).toEqual([
       ['one', 17],
       ['two', 14],
@@ -43,13 +32,13 @@ describe('listCheckpoints', () => {
 
   it('says when a folder is none', async () => {
     await put('file');
-    await expect(listCheckpoints([join(root, 'file')])).rejects.toThrow(/cannot read the models folder .*file/);
+    await expect(listCheckpoints([at('file')])).rejects.toThrow(/cannot read the models folder .*file/);
   });
 
   it.skipIf(process.getuid?.() === 0)('says when a folder is closed', async () => {
-    await mkdir(join(root, 'closed'));
-    await chmod(join(root, 'closed'), 0);
-    await expect(listCheckpoints([join(root, 'closed')])).rejects.toThrow(/permission is denied/);
+    await mkdir(at('closed'));
+    await chmod(at('closed'), 0);
+    await expect(listCheckpoints([at('closed')])).rejects.toThrow(/permission is denied/);
   });
 });
 
@@ -60,7 +49,7 @@ describe('findCheckpoint', () => {
       expect((await find(wanted, 'models')).path).toBe(path);
     }
     await put('here.safetensors');
-    expect((await find('here.safetensors', 'models')).path).toBe(join(root, 'here.safetensors'));
+    expect((await find('here.safetensors', 'models')).path).toBe(at('here.safetensors'));
   });
 
   it('prefers the exact case and what can be read', async () => {
@@ -95,7 +84,7 @@ describe('findCheckpoint', () => {
 });
 
 describe('the model that the package carries', () => {
-  const own = () => join(root, 'package/pocket');
+  const own = () => at('package/pocket');
 
   it('is what no name means, and its own name where nothing else has it', async () => {
     await put('package/pocket/model_index.json');
@@ -107,11 +96,10 @@ describe('the model that the package carries', () => {
   });
 
   it('is listed once', async () => {
-    expect(await listKnownCheckpoints([join(root, 'package')], own())).toEqual([]);
+    expect(await listKnownCheckpoints([at('package')], own())).toEqual([]);
     await put('package/pocket/model_index.json');
     const one = await put('m/a.safetensors');
-    const paths = async (folder: string) =>
-      (await listKnownCheckpoints([join(root, folder)], own())).map(({ path }) => path);
+    const paths = async (folder: string) => (await listKnownCheckpoints([at(folder)], own())).map(({ path }) => path);
     expect(await paths('m')).toEqual([one, own()]);
     expect(await paths('package')).toEqual([own()]);
   });
