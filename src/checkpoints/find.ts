@@ -4,6 +4,7 @@ import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node
 import { FailureError, UsageError } from '../request/errors.js';
 import { didYouMean } from '../request/nearest.js';
 import { embeddedModel, isEmbeddedName } from './embedded.js';
+import { type FileKind, type KnownKinds, kindOfFile } from './kind.js';
 import { isPickleName, isVaeName } from './vae-names.js';
 
 /** File types that are checkpoints; only the first can be read. */
@@ -27,8 +28,8 @@ export interface CheckpointFile {
   readonly name: string;
   readonly path: string;
   readonly isFolder: boolean;
-  /** Whether its name says that it is only a VAE, which --vae takes and --model does not. */
-  readonly isVae: boolean;
+  /** By its name or place a VAE, else by its header; --model takes models alone. */
+  readonly kind: FileKind;
   /** Of a folder: all files in it and in its parts. */
   readonly bytes: number;
   readonly modified: Date;
@@ -56,7 +57,14 @@ export function reasonOf(error: unknown): string {
 
 function fileAt(path: string, info: Pick<Stats, 'size' | 'mtime'>): CheckpointFile {
   const name = basename(path, extname(path));
-  return { name, path, isFolder: false, isVae: isVaeName(path), bytes: info.size, modified: info.mtime };
+  return {
+    name,
+    path,
+    isFolder: false,
+    kind: isVaeName(path) ? 'VAE' : 'model',
+    bytes: info.size,
+    modified: info.mtime,
+  };
 }
 
 async function checkpointAt(path: string): Promise<CheckpointFile> {
@@ -96,7 +104,7 @@ async function folderAt(path: string): Promise<CheckpointFile | undefined> {
       newest = Math.max(newest, info.mtimeMs);
     }
   }
-  return { name: basename(path), path, isFolder: true, isVae: false, bytes, modified: new Date(newest) };
+  return { name: basename(path), path, isFolder: true, kind: 'model', bytes, modified: new Date(newest) };
 }
 
 interface Search {
@@ -130,11 +138,28 @@ async function walk(folder: string, depth: number, search: Search): Promise<void
   }
 }
 
+/** The files with their kinds, by their headers where their names do not say it. */
+async function withKinds(files: readonly CheckpointFile[], known?: KnownKinds): Promise<CheckpointFile[]> {
+  const told: CheckpointFile[] = [];
+  for (const file of files) {
+    const isOpen = !file.isFolder && file.kind === 'model';
+    told.push(isOpen ? { ...file, kind: await kindOfFile(file, known) } : file);
+  }
+  return told;
+}
+
 /**
- * Every checkpoint and VAE below the folders, by folder and then by path; a folder that does not exist has none.
+ * Every checkpoint and VAE below the folders, and what else has weights, by folder and then by path; a folder that does
+ * not exist has none.
+ * @param known saves reading the headers of files again
  * @throws FailureError when a folder is there but cannot be read.
  */
-export async function listCheckpoints(folders: readonly string[]): Promise<CheckpointFile[]> {
+export async function listCheckpoints(folders: readonly string[], known?: KnownKinds): Promise<CheckpointFile[]> {
+  return withKinds(await listFiles(folders), known);
+}
+
+/** As listCheckpoints, by names alone: no file is opened. */
+async function listFiles(folders: readonly string[]): Promise<CheckpointFile[]> {
   const search: Search = { found: [], visited: new Set(), entries: 0 };
   for (const folder of folders) {
     try {
@@ -180,8 +205,12 @@ export function onlyOne(
  * Every checkpoint and VAE that a name can mean: those below the folders, and the one that the package carries.
  * @throws FailureError when a folder is there but cannot be read.
  */
-export async function listKnownCheckpoints(folders: readonly string[], embedded?: string): Promise<CheckpointFile[]> {
-  const found = await listCheckpoints(folders);
+export async function listKnownCheckpoints(
+  folders: readonly string[],
+  embedded?: string,
+  known?: KnownKinds,
+): Promise<CheckpointFile[]> {
+  const found = await listCheckpoints(folders, known);
   const own = await embeddedModel(embedded);
   if (own === undefined) return found;
   const real = await realpath(own);
@@ -217,18 +246,33 @@ export async function findCheckpoint(
     );
     if (exists || wanted.includes(sep)) return checkpointAt(path);
   }
-  const all = (await listCheckpoints(folders)).filter(({ isVae }) => !isVae);
   const lower = wanted.toLowerCase();
-  const exact = all.filter((file) => file.name === wanted || basename(file.path) === wanted);
-  const loose = all.filter((file) => file.name.toLowerCase() === lower || basename(file.path).toLowerCase() === lower);
+  const namesOf = (file: CheckpointFile): string[] => [file.name, basename(file.path)];
+  const isAlike = (file: CheckpointFile): boolean => namesOf(file).some((name) => name.toLowerCase() === lower);
+  const files = await listFiles(folders);
+  const alike = await withKinds(files.filter(isAlike));
+  const loose = alike.filter(({ kind }) => kind === 'model');
+  const exact = loose.filter((file) => namesOf(file).includes(wanted));
   const match = onlyOne('model', wanted, exact) ?? onlyOne('model', wanted, loose);
   if (match !== undefined) return match;
   if (own !== undefined) return checkpointAt(own);
-  const names = [...new Set(all.map((file) => file.name))];
+  const names = (await withKinds(files)).filter(({ kind }) => kind === 'model').map(({ name }) => name);
+  throw noSuchModel(wanted, folders, [...new Set(names)], alike[0]);
+}
+
+/** @param other what has that name and is no model */
+function noSuchModel(
+  wanted: string,
+  folders: readonly string[],
+  names: readonly string[],
+  other: CheckpointFile | undefined,
+): FailureError {
   const hint = didYouMean(wanted, names);
   const known = names.length === 0 ? `; ${HOW_TO_GET_ONE}` : `; \`sdgen models list\` shows the ${names.length} there`;
-  throw new FailureError(
+  const instead =
+    other && `: ${other.path} is a ${other.kind}${other.kind === 'VAE' ? ', which --vae takes' : ', not a model'}`;
+  return new FailureError(
     'E_MODEL_NOT_FOUND',
-    `there is no model named ${wanted} in ${folders.join(' or ')}${hint === '' ? known : hint}`,
+    `there is no model named ${wanted} in ${folders.join(' or ')}${instead ?? (hint || known)}`,
   );
 }

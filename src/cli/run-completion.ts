@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { listKnownCheckpoints } from '../checkpoints/find.js';
+import type { FileKind } from '../checkpoints/kind.js';
 import { loadAddon } from '../native/load.js';
 import { complete, type Suggestion } from './completion.js';
 import { COMPLETION_SCRIPTS, SHELLS } from './completion-scripts.js';
@@ -30,15 +31,15 @@ export async function printSuggestions(
   known: { readonly settings: readonly string[]; readonly flags: () => Flags },
   io: Io,
 ): Promise<number> {
-  const names = async (areVaes: boolean): Promise<string[]> => {
+  const names = async (wanted: FileKind): Promise<string[]> => {
     try {
       const files = await listKnownCheckpoints(readCommandOptions(known.flags(), io).modelsDirs);
-      return files.filter(({ isVae }) => isVae === areVaes).map(({ name }) => name);
+      return files.filter(({ kind }) => kind === wanted).map(({ name }) => name);
     } catch {
       return [];
     }
   };
-  const [models, vaes] = [() => names(false), () => names(true)];
+  const [models, vaes] = [() => names('model'), () => names('VAE')];
   const devices = async (): Promise<string[]> => {
     try {
       return (await (io.addon ?? loadAddon)()).capabilities().devices.map(({ name }) => name);

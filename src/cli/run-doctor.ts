@@ -94,7 +94,7 @@ async function checkModels(folder: string): Promise<Finding> {
   const info = await stat(folder).catch(() => undefined);
   if (info === undefined) return { status: 'note', detail: `${folder} does not exist` };
   if (!info.isDirectory()) return { status: 'fault', detail: `${folder} is not a folder` };
-  const count = (await listCheckpoints([folder])).filter(({ isVae }) => !isVae).length;
+  const count = (await listCheckpoints([folder])).filter(({ kind }) => kind === 'model').length;
   const isWritable = await access(folder, constants.W_OK).then(
     () => true,
     () => false,

@@ -28,11 +28,12 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
   const { modelsDirs } = readCommandOptions(flags, io);
   const files = await listKnownCheckpoints(modelsDirs);
   if (flags.values.json === true) {
-    const models = files.map(({ name, path, isFolder, isVae, bytes, modified }) => ({
+    const models = files.map(({ name, path, isFolder, kind, bytes, modified }) => ({
       name,
       path,
       isFolder,
-      isVae,
+      kind,
+      isVae: kind === 'VAE',
       bytes,
       modified,
     }));
@@ -45,7 +46,7 @@ export async function listModels(flags: Flags, io: Io): Promise<number> {
   }
   const rows = files.map((file) => [
     file.name,
-    file.isVae ? 'VAE' : 'model',
+    file.kind,
     formatBytes(file.bytes),
     isReadable(file) ? file.path : `${file.path} (cannot be read: convert it to .safetensors)`,
   ]);

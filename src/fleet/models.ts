@@ -36,11 +36,12 @@ export async function readModels(
   const files = (await listCheckpoints(options.modelsDirs)).filter(isReadable);
   const models: Known[] = options.model === undefined ? [] : [await open(options.model)];
   const vaes: Known[] = [];
-  for (const { path, name, isVae } of files) {
+  for (const { path, name, kind } of files) {
+    if (kind !== 'model' && kind !== 'VAE') continue;
     hash.signal?.throwIfAborted();
     try {
       vaes.push({ name, path, sha256: await hashVae(path, hash) });
-      if (options.model === undefined && !isVae) models.push(await open(path));
+      if (options.model === undefined && kind === 'model') models.push(await open(path));
     } catch (error) {
       if (!(error instanceof FailureError || error instanceof UsageError) || hash.signal?.aborted) throw error;
       hash.onSkip(path, error.message);

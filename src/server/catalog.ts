@@ -1,6 +1,7 @@
 import { basename, relative } from 'node:path';
 import { type CheckpointFile, isReadable, listKnownCheckpoints } from '../checkpoints/find.js';
 import { knownHash, shortHash } from '../checkpoints/hash.js';
+import type { KnownKinds } from '../checkpoints/kind.js';
 
 /** A checkpoint as the webui lists it. */
 export interface CatalogEntry {
@@ -26,6 +27,7 @@ export class Catalog {
   readonly #folders: readonly string[];
   readonly #cacheFolder: string | undefined;
   readonly #hashes = new Map<string, string>();
+  readonly #kinds: KnownKinds = new Map();
 
   constructor(folders: readonly string[], cacheFolder: string | undefined) {
     this.#folders = folders;
@@ -38,14 +40,14 @@ export class Catalog {
   }
 
   async entries(): Promise<CatalogEntry[]> {
-    const files = (await listKnownCheckpoints(this.#folders)).filter((file) => isReadable(file) && !file.isVae);
+    const files = (await this.#files()).filter(({ kind }) => kind === 'model');
     return Promise.all(files.map((file) => this.#entry(file)));
   }
 
-  /** Files whose place or name says that they are VAEs, and checkpoints that are called so. */
+  /** Files whose place, name or header says that they are VAEs, and checkpoints that are called so. */
   async vaes(): Promise<VaeEntry[]> {
-    const files = (await listKnownCheckpoints(this.#folders)).filter(isReadable);
-    const found = files.filter(({ path, isVae }) => isVae || /vae/i.test(basename(path)));
+    const files = (await this.#files()).filter(({ kind }) => kind === 'model' || kind === 'VAE');
+    const found = files.filter(({ path, kind }) => kind === 'VAE' || /vae/i.test(basename(path)));
     return found.map(({ path }) => ({ model_name: basename(path), filename: path }));
   }
 
@@ -58,6 +60,10 @@ export class Catalog {
     if (found !== undefined) return found;
     const checkpoint = await this.find(text);
     return checkpoint && { model_name: basename(checkpoint.filename), filename: checkpoint.filename };
+  }
+
+  async #files(): Promise<CheckpointFile[]> {
+    return (await listKnownCheckpoints(this.#folders, undefined, this.#kinds)).filter(isReadable);
   }
 
   async #entry(file: CheckpointFile): Promise<CatalogEntry> {

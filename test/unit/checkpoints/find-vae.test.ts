@@ -1,26 +1,14 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { findCheckpoint, listCheckpoints } from '../../../src/checkpoints/find.js';
 import { resolveVae } from '../../../src/checkpoints/find-vae.js';
 import { isVaeName } from '../../../src/checkpoints/vae-names.js';
+import { useScratchFolder } from '../../support/scratch-folder.js';
 
-let root: string;
-const put = async (path: string): Promise<string> => {
-  const full = join(root, path);
-  await mkdir(dirname(full), { recursive: true });
-  await writeFile(full, path);
-  return full;
-};
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'sdgen-find-vae-'));
-});
-afterEach(() => rm(root, { recursive: true, force: true }));
+const { path: at, put } = useScratchFolder();
 
-const folders = (): string[] => [join(root, 'm')];
+const folders = (): string[] => [at('m')];
 const vaeFor = async (model: string, wanted?: string): Promise<string | undefined> =>
-  resolveVae(wanted, await findCheckpoint(model, folders(), root), folders(), root);
+  resolveVae(wanted, await findCheckpoint(model, folders(), at()), folders(), at());
 
 describe('the name of a VAE', () => {
   it.each([
@@ -42,12 +30,12 @@ describe('the name of a VAE', () => {
     await put('m/VAE/old.pt');
     await put('m/weights.pt');
     const files = await listCheckpoints(folders());
-    expect(files.map(({ name, isVae }) => [name, isVae])).toEqual([
-      ['old', true],
-      ['one', false],
-      ['one.vae', true],
+    expect(files.map(({ name, kind }) => [name, kind])).toEqual([
+      ['old', 'VAE'],
+      ['one', 'model'],
+      ['one.vae', 'VAE'],
     ]);
-    await expect(findCheckpoint('one.vae', folders(), root)).rejects.toThrow(/no model named one\.vae/);
+    await expect(findCheckpoint('one.vae', folders(), at())).rejects.toThrow(/no model named one\.vae/);
   });
 });
 
@@ -91,7 +79,7 @@ describe('a VAE that is named', () => {
     const fine = await put('m/VAE/Fine.vae.safetensors');
     const names = [fine, 'm/VAE/Fine.vae.safetensors', 'Fine.vae', 'Fine.vae.safetensors', 'fine.VAE.safetensors'];
     for (const wanted of names) expect(await vaeFor('one', wanted)).toBe(fine);
-    expect(await vaeFor('one', 'one')).toBe(join(root, 'm/one.safetensors'));
+    expect(await vaeFor('one', 'one')).toBe(at('m/one.safetensors'));
   });
 
   it('must be there, be one, and be no pickle', async () => {
