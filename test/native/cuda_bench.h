@@ -32,7 +32,8 @@ inline bool on_card() { return std::getenv("SDGEN_TEST_CARD") != nullptr; }
 template <typename Test>
 void on_each_backend(const std::string& precision, const Test& test) {
   if (on_card()) {
-    static std::map<std::string, std::unique_ptr<sdgen::Backend>> cards;
+    // Never destroyed: at the process's end the driver is gone before they would be.
+    static auto& cards = *new std::map<std::string, std::unique_ptr<sdgen::Backend>>;
     auto& card = cards[precision];
     if (!card) card = sdgen::make_backend("cuda", {.threads = 1, .precision = precision});
     return test(*card, std::string("the card"));

@@ -3,6 +3,7 @@
 
 #include "backends/cuda/cards.h"
 #include "backends/cuda/embedded.h"
+#include "backends/cuda/emulation/kernels.h"
 #include "base/error.h"
 #include "bench/made_weights.h"
 #include "cuda_bench.h"
@@ -158,6 +159,43 @@ TEST(cuda_names_of_cards) {
   CHECK(cuda::is_built() || cuda::infos().empty());
 }
 
+// On a card the recording is the driver's, and needs the card that it was made on.
+TEST(cuda_executables_may_outlive_their_backend) {
+  Bench bench(5);
+  Ready ready = bench.finish(bench.builder.scale(bench.input({1, 7}), 2.0f));
+  std::unique_ptr<Executable> executable;
+  {
+    const auto backend = emulated_backend(machines()[0], "fp32");
+    executable = backend->compile(ready.program, {});
+    const auto arena = backend->allocate(64), in = backend->allocate(28), out = backend->allocate(28);
+    const std::vector<Binding> bindings = {{ready.program.inputs[0], in.get()}, {ready.program.outputs[0], out.get()}};
+    for (int run = 0; run < 2; ++run) {
+      backend->upload(*in, 0, ready.inputs[0].data(), 28);
+      backend->run(*executable, *arena, bindings, {});
+    }
+    float last = 0;
+    backend->download(*out, 24, &last, 4);
+    CHECK(last == 2.0f * ready.inputs[0][6]);
+  }
+  executable.reset();  // under a sanitizer: not of a device that is gone
+}
+
+// A launch has at most 65535 blocks along y and z; a picture may have more blocks of pixels.
+TEST(cuda_group_norm_of_a_picture_of_millions_of_pixels) {
+  const GroupNormCase wide{{1, 2048, 4097, 1}, 1, 1e-5, true, 0.5f};
+  const Ready ready = wide.make();
+  const Floats exact = run_on(ready, 1);
+  const auto largest_error = [&](const std::string& precision) {
+    const Floats got = run_on(ready, on_card() ? *make_backend("cuda", {.threads = 1, .precision = precision}) : *emulated_backend(machines()[0], precision));
+    float error = 0;
+    for (size_t i = 0; i < exact.size(); ++i) error = std::max(error, std::fabs(got[i] - exact[i]));
+    return error;
+  };
+  const float error = largest_error("fp16");
+  CHECK_MSG(error < 0x1p-8f, "error " << error);
+  if (on_card()) CHECK(largest_error("fp32") == 0.0f);  // too slow on the emulation
+}
+
 namespace {
 
 using cuda::emulation::Block;
@@ -203,4 +241,35 @@ TEST(cuda_emulation_refuses_what_a_card_would_not_define) {
     block.wait_copies(0);
     CHECK(block.shared()[0] == 7 && block.shared()[15] == 0);
   });
+}
+
+namespace {
+
+const cuda::emulation::Registrar kNothing("test_nothing", 32, sizeof(int), [](const void*) {});
+
+}  // namespace
+
+TEST(cuda_emulation_refuses_what_a_driver_would_not_do) {
+  const DriverApi& api = emulated_driver();
+  cuda::Function function = nullptr;
+  CHECK(api.module_function(&function, nullptr, "test_nothing") == cuda::kSuccess);
+  int argument = 0;
+  void* arguments[] = {&argument};
+  const auto launch = [&](unsigned blocks_y, unsigned threads, unsigned shared_bytes) {
+    return api.launch(function, 1, blocks_y, 1, threads, 1, 1, shared_bytes, nullptr, arguments, nullptr);
+  };
+  CHECK(launch(1, 32, 48 << 10) == cuda::kSuccess);
+  CHECK(launch(65536, 32, 0) != cuda::kSuccess);
+  CHECK(launch(1, 64, 0) != cuda::kSuccess);
+  // More shared memory than every kernel has is to be asked for, and there is an end to it.
+  CHECK(launch(1, 32, 64 << 10) != cuda::kSuccess);
+  CHECK(api.function_attribute(function, cuda::kMaxDynamicSharedBytes, 100 << 10) != cuda::kSuccess);
+  CHECK(api.function_attribute(function, cuda::kMaxDynamicSharedBytes, 64 << 10) == cuda::kSuccess);
+  CHECK(launch(1, 32, 64 << 10) == cuda::kSuccess && launch(1, 32, 65 << 10) != cuda::kSuccess);
+  // While launches are recorded, memory stays as it is and nothing is waited for.
+  CHECK(api.capture_begin(nullptr, cuda::kCaptureThreadLocal) == cuda::kSuccess);
+  cuda::DevicePointer memory = 0;
+  CHECK(api.memory_allocate(&memory, 64) != cuda::kSuccess && api.stream_synchronize(nullptr) != cuda::kSuccess);
+  cuda::Graph graph = nullptr;
+  CHECK(api.capture_end(nullptr, &graph) == cuda::kSuccess && api.graph_destroy(graph) == cuda::kSuccess);
 }

@@ -36,9 +36,11 @@ float* floats(VectorView v) { return reinterpret_cast<float*>(at(*v.buffer, v.of
 /// A program with its weights, and its launches as they were recorded for the memory it ran on last.
 class CudaExecutable : public Executable {
  public:
-  CudaExecutable(const Program& p, std::vector<std::shared_ptr<const PackedWeight>> w) : program(p), weights(std::move(w)) {
+  CudaExecutable(std::shared_ptr<Device> d, const Program& p, std::vector<std::shared_ptr<const PackedWeight>> w)
+      : device(std::move(d)), program(p), weights(std::move(w)) {
     for (const auto& weight : weights) addresses.push_back(static_cast<const CudaWeight&>(*weight).address());
   }
+  const std::shared_ptr<Device> device;  // outlives the recording
   const Program program;
   const std::vector<std::shared_ptr<const PackedWeight>> weights;
   std::vector<DevicePointer> addresses;  // of the weights
@@ -82,7 +84,7 @@ class CudaBackend : public Backend {
 
   std::unique_ptr<Executable> compile(const Program& program, std::vector<std::shared_ptr<const PackedWeight>> weights) override {
     grow_scratch(scratch_bytes(program));
-    return std::make_unique<CudaExecutable>(program, std::move(weights));
+    return std::make_unique<CudaExecutable>(device_, program, std::move(weights));
   }
 
   void run(Executable& executable, Buffer& arena, std::span<const Binding> bindings, const RunOptions& options) override {

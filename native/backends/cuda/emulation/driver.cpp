@@ -1,5 +1,6 @@
 #include "backends/cuda/emulation/driver.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -25,6 +26,7 @@ struct State {
   Machine machine;
   std::map<DevicePointer, size_t> allocations;
   size_t used = 0;
+  std::map<const HostKernel*, unsigned> shared_bytes;  // dynamic shared memory that was asked for
   bool capturing = false;
   Recording recording;
   uint64_t launches = 0;
@@ -33,6 +35,8 @@ State& state() {
   static State instance;
   return instance;
 }
+
+constexpr unsigned kPlainShared = 48 << 10, kMostShared = 99 << 10;  // the least of the cards with code: sm_86, 89, 120
 
 std::vector<HostKernel>& kernels() {
   static std::vector<HostKernel> list;
@@ -56,7 +60,7 @@ void run(const Recorded& launch) {
 }
 
 Result allocate(DevicePointer* pointer, size_t bytes) {
-  if (bytes == 0) return 1;
+  if (bytes == 0 || state().capturing) return 1;
   if (bytes > state().machine.memory - state().used) return kOutOfMemory;
   void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (memory == nullptr) return kOutOfMemory;
@@ -68,6 +72,7 @@ Result allocate(DevicePointer* pointer, size_t bytes) {
 
 Result release(DevicePointer pointer) {
   const auto found = state().allocations.find(pointer);
+  if (state().capturing) return 1;
   if (found == state().allocations.end()) return 1;
   state().used -= found->second;
   state().allocations.erase(found);
@@ -79,6 +84,8 @@ Result launch(Function function, unsigned gx, unsigned gy, unsigned gz, unsigned
               Stream, void** params, void**) {
   const auto* kernel = reinterpret_cast<const HostKernel*>(function);
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz > kernel->threads) return 1;
+  const auto asked = state().shared_bytes.find(kernel);
+  if (shared_bytes > (asked == state().shared_bytes.end() ? kPlainShared : std::max(asked->second, kPlainShared))) return 1;
   const auto* bytes = static_cast<const unsigned char*>(params[0]);
   Recorded recorded{kernel, {gx, gy, gz}, {bx, by, bz}, shared_bytes, {bytes, bytes + kernel->params_bytes}};
   if (state().capturing) {
@@ -94,7 +101,7 @@ Result attribute(int* value, int which, DeviceId) {
   *value = which == kMultiprocessorCount ? machine.multiprocessors
            : which == kComputeMajor      ? machine.major
            : which == kComputeMinor      ? machine.minor
-                                         : 160 << 10;  // shared memory a block may ask for on sm_80
+                                         : static_cast<int>(kMostShared);
   return kSuccess;
 }
 
@@ -163,7 +170,11 @@ void fill_execution(DriverApi& api) {
     *function = reinterpret_cast<Function>(const_cast<HostKernel*>(kernel));
     return kSuccess;
   };
-  api.function_attribute = [](Function, int, int) -> Result { return kSuccess; };
+  api.function_attribute = [](Function function, int which, int value) -> Result {
+    if (which != kMaxDynamicSharedBytes || value < 0 || static_cast<unsigned>(value) > kMostShared) return 1;
+    state().shared_bytes[reinterpret_cast<const HostKernel*>(function)] = static_cast<unsigned>(value);
+    return kSuccess;
+  };
   api.launch = launch;
   api.stream_create = [](Stream* stream, unsigned) -> Result { return *stream = nullptr, kSuccess; };
   api.stream_destroy = [](Stream) -> Result { return kSuccess; };

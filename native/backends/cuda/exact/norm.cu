@@ -6,11 +6,11 @@
 using namespace sdgen;
 using namespace sdgen::cuda;
 
-// Block (channels, block of pixels, image), a thread a channel.
+// Block (block of pixels, channels, image), a thread a channel: of x a launch may have 2^31 blocks, of y and z 65535.
 SDGEN_KERNEL(exact_group_norm_sums, exact::BlockSumsParams, 64, 8) {
-  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int c = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   if (c >= p.channels) return;
-  const int64_t first = static_cast<int64_t>(blockIdx.y) * exact::kPixelBlock, image = blockIdx.z;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * exact::kPixelBlock, image = blockIdx.z;
   const int64_t left = p.pixels - first, pixels = left < exact::kPixelBlock ? left : exact::kPixelBlock;
   const float* x = p.x + (image * p.pixels + first) * p.channels + c;
   float sum = 0.0f;
@@ -23,7 +23,7 @@ SDGEN_KERNEL(exact_group_norm_sums, exact::BlockSumsParams, 64, 8) {
       sum = math::fma(d, d, sum);
     }
   }
-  p.sums[(image * gridDim.y + blockIdx.y) * p.channels + c] = sum;
+  p.sums[(image * gridDim.x + blockIdx.x) * p.channels + c] = sum;
 }
 
 // Block (group, image).

@@ -103,7 +103,7 @@ void run_op(const GroupNormOp& op, const OpCall& call) {
   totals.groups = narrow(op.groups);
   totals.count = static_cast<float>(s.pixels * (s.channels / op.groups));
   totals.eps = static_cast<float>(op.eps);
-  const Grid each_block{blocks_of(s.channels, kBlockSums.threads), s.blocks, s.images}, each_group{op.groups, s.images};
+  const Grid each_block{s.blocks, blocks_of(s.channels, kBlockSums.threads), s.images}, each_group{op.groups, s.images};
   call.launch(kBlockSums, each_block, sums);
   call.launch(kGroupTotals, each_group, totals);
   sums.means = s.means(base);

@@ -6,11 +6,11 @@
 using namespace sdgen;
 using namespace sdgen::cuda;
 
-// Block (channels, block of pixels, image), a thread a channel.
+// Block (block of pixels, channels, image), a thread a channel: of x a launch may have 2^31 blocks, of y and z 65535.
 SDGEN_KERNEL(fast_group_norm_sums, fast::GroupNormParams, 64, 8) {
-  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int c = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   if (c >= p.channels) return;
-  const int64_t first = static_cast<int64_t>(blockIdx.y) * fast::kPixelBlock, image = blockIdx.z;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * fast::kPixelBlock, image = blockIdx.z;
   const int64_t left = p.pixels - first, pixels = left < fast::kPixelBlock ? left : fast::kPixelBlock;
   const Half* x = p.x + (image * p.pixels + first) * p.channels + c;
   float sum = 0.0f, squares = 0.0f;
@@ -20,7 +20,7 @@ SDGEN_KERNEL(fast_group_norm_sums, fast::GroupNormParams, 64, 8) {
     const float d = to_float(x[i * p.channels]) - mean;
     squares = math::fma(d, d, squares);
   }
-  const int64_t at = (image * p.blocks + blockIdx.y) * p.channels + c;
+  const int64_t at = (image * p.blocks + blockIdx.x) * p.channels + c;
   p.sums[at] = sum;
   p.squares[at] = squares;
 }

@@ -38,7 +38,7 @@ void run_op(const GroupNormOp& op, const OpCall& call) {
   p.gain = call.weight(0);
   p.bias = call.weight(1);
   p.y = call.out<Half>();
-  call.launch(kGroupSums, {blocks_of(p.channels, kGroupSums.threads), p.blocks, p.images}, p);
+  call.launch(kGroupSums, {p.blocks, blocks_of(p.channels, kGroupSums.threads), p.images}, p);
   call.launch(kGroupScale, {p.groups, p.images}, p);
   call.launch_each(kGroupApply, p.images * p.pixels * p.channels, p);
 }
