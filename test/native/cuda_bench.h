@@ -1,6 +1,6 @@
 #pragma once
 // The cuda backend on the emulation: its kernels' own sources, run by the host. With SDGEN_TEST_CARD=1 the same tests run on
-// the machine's card instead.
+// the machine's card instead; SDGEN_TEST_CARD=cuda:1 names another device.
 #include <cstdlib>
 
 #include "backends/cuda/backend.h"
@@ -27,6 +27,10 @@ inline const std::vector<sdgen::cuda::emulation::Machine>& machines() {
 }
 
 inline bool on_card() { return std::getenv("SDGEN_TEST_CARD") != nullptr; }
+inline std::unique_ptr<sdgen::Backend> card_backend(const std::string& precision, int threads = 1) {
+  const std::string name = std::getenv("SDGEN_TEST_CARD");
+  return sdgen::make_backend(name == "1" ? "cuda" : name, {.threads = threads, .precision = precision});
+}
 
 /// Calls test(backend, its name) for each of them; the emulation is another machine at each call.
 template <typename Test>
@@ -35,7 +39,7 @@ void on_each_backend(const std::string& precision, const Test& test) {
     // Never destroyed: at the process's end the driver is gone before they would be.
     static auto& cards = *new std::map<std::string, std::unique_ptr<sdgen::Backend>>;
     auto& card = cards[precision];
-    if (!card) card = sdgen::make_backend("cuda", {.threads = 1, .precision = precision});
+    if (!card) card = card_backend(precision);
     return test(*card, std::string("the card"));
   }
   for (const auto& machine : machines()) {

@@ -56,7 +56,7 @@ TEST(cuda_parts_have_the_bytes_of_reference_first_recorded_and_replayed) {
                               build_vae_decoder(config.vae, 1, 3, 2)};
   for (const Program& program : programs) {
     Runner reference(program, make_reference_backend({2}));
-    Runner emulated(program, on_card() ? make_backend("cuda", {}) : emulated_backend(machines()[1], "fp32"));
+    Runner emulated(program, on_card() ? card_backend("fp32") : emulated_backend(machines()[1], "fp32"));
     for (const uint64_t seed : {1, 2, 3, 2}) {
       const uint64_t before = launches();
       CHECK_MSG(same_bits(emulated.run(seed), reference.run(seed)), program.part << " with seed " << seed);
@@ -72,7 +72,7 @@ TEST(cuda_fast_parts_are_near_reference_and_the_same_when_replayed) {
                               build_vae_decoder(config.vae, 1, 3, 2)};
   for (const Program& program : programs) {
     Runner reference(program, make_reference_backend({2}));
-    Runner fast(program, on_card() ? make_backend("cuda", {.threads = 1, .precision = "fp16"}) : emulated_backend(machines()[1], "fp16"));
+    Runner fast(program, on_card() ? card_backend("fp16") : emulated_backend(machines()[1], "fp16"));
     const Floats exact = reference.run(1), first = fast.run(1);
     double error = 0, size = 0;
     for (size_t i = 0; i < exact.size(); ++i) {
@@ -186,7 +186,7 @@ TEST(cuda_group_norm_of_a_picture_of_millions_of_pixels) {
   const Ready ready = wide.make();
   const Floats exact = run_on(ready, 1);
   const auto largest_error = [&](const std::string& precision) {
-    const Floats got = run_on(ready, on_card() ? *make_backend("cuda", {.threads = 1, .precision = precision}) : *emulated_backend(machines()[0], precision));
+    const Floats got = run_on(ready, on_card() ? *card_backend(precision) : *emulated_backend(machines()[0], precision));
     float error = 0;
     for (size_t i = 0; i < exact.size(); ++i) error = std::max(error, std::fabs(got[i] - exact[i]));
     return error;
