@@ -12,8 +12,8 @@ class LoadedOp {
   /// Makes and packs the weights. The program is run as it is given: a backend's passes were applied before.
   LoadedOp(Backend& backend, Program program);
 
-  /// Runs it once; the seconds it took.
-  double run();
+  /// Runs it that many times; the seconds they all took.
+  double run(int times = 1);
 
  private:
   Backend& backend_;

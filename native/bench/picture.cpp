@@ -1,8 +1,11 @@
 #include "bench/picture.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 
+#include "base/error.h"
+#include "base/xxh64.h"
 #include "bench/clock.h"
 #include "bench/made_weights.h"
 #include "engine/decode_run.h"
@@ -32,6 +35,12 @@ Conditioning made_text(const ModelConfig& config, float value) {
   text.width = config.unet.context_width;
   text.data.assign(static_cast<size_t>(text.tokens * text.width), value);
   text.pooled.assign(static_cast<size_t>(config.unet.pooled_width), value);
+  return text;
+}
+
+std::string digest_of(const Image& image) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(xxh64(image.rgb.data(), image.rgb.size())));
   return text;
 }
 
@@ -68,8 +77,11 @@ PartRow time_picture(std::unique_ptr<Backend> backend, const ModelConfig& given,
     before_run(run);
     const double start = now();
     const Latent latent = run_sample(runner, config, request, {}, {});
-    run_decode(runner, {}, config.vae, {latent}, {}, {});
+    const std::vector<Image> images = run_decode(runner, {}, config.vae, {latent}, {}, {});
     const double seconds = now() - start;
+    const std::string digest = digest_of(images.at(0));
+    if (run > 0 && digest != row.digest) throw Error(ErrorCode::kInternal, "run " + std::to_string(run) + " of the same picture gave other pixels (" + precision + ")");
+    row.digest = digest;
     if (run > 0) row.seconds = std::min(row.seconds, seconds);
   }
   return row;

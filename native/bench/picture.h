@@ -15,7 +15,8 @@ struct PictureWork {
 };
 
 /// Euler's steps with guidance from noise to pixels, as the engine does them for one picture; the best of the runs after one
-/// that warms up. The text is given: its encoder takes no part. `before_run` is called before each run.
+/// that warms up. The text is given: its encoder takes no part. `before_run` is called before each run. Throws kInternal if two
+/// runs give other pixels.
 PartRow time_picture(std::unique_ptr<Backend> backend, const ModelConfig& config, const PictureWork& work, const std::string& precision,
                      const std::function<void(int run)>& before_run);
 

@@ -48,6 +48,8 @@ std::string part_text(const Report& r, const PartRow& part) {
                             part.part.c_str(), r.model.c_str(), part.precision.c_str(), part.seconds, part.flops * 1e-9,
                             rate(part.flops, part.seconds), percent(share(part.flops, part.seconds, r.peak(part.precision)), r.peak(part.precision)).c_str(),
                             mib(part.weight_bytes), mib(part.arena_bytes));
+  if (!part.digest.empty()) text += "  pixels " + part.digest + "\n";
+  if (part.ops.empty()) return text;
   text += format("  %-20s %6s %10s %7s %10s %10s %7s\n", "op", "calls", "seconds", "time", "GFLOP", "GFLOP/s", "peak");
   for (const OpRow& op : part.ops) {
     text += format("  %-20s %6lld %10.5f %5.1f %% %10.2f %10.1f %7s\n", op.op.c_str(), static_cast<long long>(op.calls), op.seconds,
@@ -118,7 +120,8 @@ std::string report_json(const Report& r) {
     const double peak = r.peak(part.precision);
     return "{\"part\": " + json_quote(part.part) + ", \"precision\": " + json_quote(part.precision) + ", \"seconds\": " +
            number(part.seconds) + ", \"gflop\": " + number(part.flops * 1e-9) + ", \"gflops\": " + number(rate(part.flops, part.seconds)) +
-           ", \"share_of_peak\": " + share_json(share(part.flops, part.seconds, peak), peak) + ",\n     \"ops\": " +
+           ", \"share_of_peak\": " + share_json(share(part.flops, part.seconds, peak), peak) +
+           (part.digest.empty() ? "" : ", \"digest\": " + json_quote(part.digest)) + ",\n     \"ops\": " +
            array_json(part.ops, "     ", [&](const OpRow& op) { return op_json(op, peak); }) + "}";
   });
   std::string text = "{\n  \"machine\": " + machine_json(r) + ",\n  \"peak\": {\"fp32_gflops\": " + number_or_null(r.fp32_gflops) +

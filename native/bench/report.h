@@ -20,6 +20,7 @@ struct PartRow {
   double seconds = 0, flops = 0;
   uint64_t weight_bytes = 0, arena_bytes = 0;
   std::vector<OpRow> ops;
+  std::string digest = {};  // of a picture's pixels, XXH64: equal where devices and runs give equal bytes
 };
 
 struct ShapeRow {

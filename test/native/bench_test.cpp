@@ -119,4 +119,11 @@ TEST(bench_times_a_whole_picture) {
   const sdgen::bench::PartRow row = sdgen::bench::time_picture(sdgen::make_reference_backend({2}), sdgen_test::tiny_config(),
                                                                {.width = 8, .height = 8, .steps = 3, .repeat = 1}, "fp32", [&](int) { ++runs; });
   CHECK(runs == 2 && row.part == "picture of 3 steps" && row.seconds > 0 && row.seconds < 100 && row.flops > 0);
+  CHECK_MSG(row.digest.size() == 16, row.digest);
+  const auto again = sdgen::bench::time_picture(sdgen::make_cpu_backend({1}), sdgen_test::tiny_config(), {.width = 8, .height = 8, .steps = 3, .repeat = 1},
+                                                "fp32", [](int) {});
+  CHECK_MSG(again.digest == row.digest, "other pixels on cpu than on reference");
+  const auto other = sdgen::bench::time_picture(sdgen::make_cpu_backend({1}), sdgen_test::tiny_config(), {.width = 8, .height = 8, .steps = 2, .repeat = 1},
+                                                "fp32", [](int) {});
+  CHECK_MSG(other.digest != row.digest, "the same pixels after fewer steps");
 }

@@ -8,6 +8,7 @@
 #include "bench/architectures.h"
 #include "bench/loaded.h"
 #include "bench/made_weights.h"
+#include "bench/picture.h"
 #include "cuda_bench.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -84,4 +85,14 @@ TEST(cuda_whole_text_and_decoder_in_fp16_op_by_op) {
   const Whole whole;
   check_part(whole.text, whole.config, "fp16");
   check_part(whole.vae, whole.config, "fp16");
+}
+
+// The sampler's loop, guidance, recorded evaluations and the decoder, to the pixels.
+TEST(cuda_whole_picture_in_fp32_has_the_yardsticks_pixels) {
+  const Whole whole;
+  const bench::PictureWork work{.width = 2 * whole.side, .height = 2 * whole.side, .steps = 2, .repeat = 1};
+  const auto digest = [&](std::unique_ptr<sdgen::Backend> backend) {
+    return bench::time_picture(std::move(backend), whole.config, work, "fp32", [](int) {}).digest;
+  };
+  CHECK(digest(on_card() ? card_backend("fp32", physical_cores()) : emulated_backend(machines()[0], "fp32")) == digest(yardstick()));
 }
