@@ -1,6 +1,6 @@
 """The work that scripts/gpu.py times, in PyTorch: SD 1.x's UNet step with guidance at 512×512 and its VAE, fp16, channels
 last, the fused attention, eager and compiled with CUDA graphs; a large product and a copy as the card's ceilings. Weights are
-random: the work does not depend on them. Prints one line of JSON."""
+random: the work does not depend on them. Prints a line of JSON after each measurement, with all that came before."""
 from __future__ import annotations
 
 import argparse
@@ -32,10 +32,11 @@ def networks(torch):
 
     size = Size(512, 4, (128, 256, 512, 512), 2, 32, (320, 640, 1280, 1280), 2, 32, (8, 8, 8, 8), 768, 1, 12, 77, 0)
     place = {"device": "cuda", "dtype": torch.float16, "memory_format": torch.channels_last}
-    unet = Unet(size).eval().to(**place)
+    with torch.device("cuda"):  # a billion random weights take the processor a while
+        unet, decoder = Unet(size).eval(), Autoencoder(size).eval()
+    unet, decoder = unet.to(**place), decoder.to(**place)
     for level in (unet.down_blocks[3], unet.up_blocks[0]):  # SD 1.x attends on three levels and in the middle
         del level.attentions
-    decoder = Autoencoder(size).eval().to(**place)
     return unet, decoder
 
 
@@ -51,6 +52,34 @@ def picture(torch, unet, decode, given: tuple) -> object:
     return decode((x / 0.18215).half().to(memory_format=torch.channels_last)).clone().float().cpu()
 
 
+class Results:
+    """What was measured so far, printed anew after each measurement: one that hangs costs no other."""
+
+    def __init__(self, torch):
+        self.torch, self.work, self.notes, self.about = torch, {}, [], {}
+
+    def add(self, name: str, seconds: float, **more: float) -> None:
+        self.work[name] = {"seconds": seconds, **more}
+        self.print()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+        self.print()
+
+    def print(self) -> None:
+        peak = self.torch.cuda.max_memory_allocated()
+        print(json.dumps({"version": self.torch.__version__, **self.about, "peak_bytes": peak, "work": self.work, "notes": self.notes}), flush=True)
+
+
+def ceilings(torch, results: Results) -> None:
+    a = torch.randn(8192, 8192, device="cuda", dtype=torch.float16)
+    seconds = best_of(torch, 10, lambda: a @ a)
+    results.add("product 8192, fp16", seconds, tflops=round(2 * 8192**3 / seconds * 1e-12, 1))
+    source, target = torch.empty(2**28, device="cuda"), torch.empty(2**28, device="cuda")
+    seconds = best_of(torch, 10, lambda: target.copy_(source))
+    results.add("copy of 1 GiB", seconds, gbs=round(2 * 2**30 / seconds * 1e-9, 1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240)
@@ -58,39 +87,33 @@ def main() -> None:
     import torch
 
     torch.set_grad_enabled(False)
-    work: dict[str, dict[str, float]] = {}
-    a = torch.randn(8192, 8192, device="cuda", dtype=torch.float16)
-    seconds = best_of(torch, 10, lambda: a @ a)
-    work["product 8192, fp16"] = {"seconds": seconds, "tflops": round(2 * 8192**3 / seconds * 1e-12, 1)}
-    source, target = torch.empty(2**28, device="cuda"), torch.empty(2**28, device="cuda")
-    seconds = best_of(torch, 10, lambda: target.copy_(source))
-    work["copy of 1 GiB"] = {"seconds": seconds, "gbs": round(2 * 2**30 / seconds * 1e-9, 1)}
-    del a, source, target
-
+    results = Results(torch)
+    ceilings(torch, results)
     unet, vae = networks(torch)
     half = {"device": "cuda", "dtype": torch.float16}
     x = torch.randn(2, 4, 64, 64, **half).to(memory_format=torch.channels_last)
     text, pooled, t = torch.randn(2, 77, 768, **half), torch.randn(2, 768, **half), torch.full((2,), 500.0, device="cuda")
     z = torch.randn(1, 4, 64, 64, **half).to(memory_format=torch.channels_last)
-    parameters = sum(p.numel() for p in unet.parameters())
-    work["unet step, eager"] = {"seconds": best_of(torch, 5, lambda: unet(x, t, text, pooled))}
-    work["vae decode, eager"] = {"seconds": best_of(torch, 5, lambda: vae.decode(z))}
+    results.about["unet_parameters"] = sum(p.numel() for p in unet.parameters())
+    torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    notes, made = [], {}
-    for name, module, call in (("unet step", unet, lambda m: m(x, t, text, pooled)), ("vae decode", vae.decode, lambda m: m(z))):
-        if time.monotonic() > end - 90:
-            notes.append(f"{name}: not compiled, too little time left")
+    results.add("unet step, eager", best_of(torch, 5, lambda: unet(x, t, text, pooled)))
+    results.add("vae decode, eager", best_of(torch, 5, lambda: vae.decode(z)))
+    results.add("picture of 20 steps, eager", best_of(torch, 2, lambda: picture(torch, unet, vae.decode, (t, text, pooled))))
+    made = {"unet step": unet, "vae decode": vae.decode}
+    for name, call in (("unet step", lambda m: m(x, t, text, pooled)), ("vae decode", lambda m: m(z))):
+        if time.monotonic() > end - 60:
+            results.note(f"{name}: not compiled, too little time left")
             continue
         try:
-            compiled = torch.compile(module, mode="reduce-overhead")
-            work[f"{name}, torch.compile"] = {"seconds": best_of(torch, 5, lambda: call(compiled))}
+            compiled = torch.compile(made[name], mode="reduce-overhead")
+            results.add(f"{name}, torch.compile", best_of(torch, 5, lambda: call(compiled)))
             made[name] = compiled
         except Exception as error:  # what the compiler lacks on that machine is worth a note, not the run
-            notes.append(f"{name}: torch.compile failed ({str(error).splitlines()[0][:200]})")
-    if len(made) == 2:
-        work["picture of 20 steps, torch.compile"] = {"seconds": best_of(torch, 3, lambda: picture(torch, *made.values(), (t, text, pooled)))}
-    print(json.dumps({"version": torch.__version__, "unet_parameters": parameters, "peak_bytes": torch.cuda.max_memory_allocated(),
-                      "work": work, "notes": notes}))
+            results.note(f"{name}: torch.compile failed ({(str(error).splitlines() or [type(error).__name__])[0][:200]})")
+            continue
+        # With the decoder as it is by now.
+        results.add("picture of 20 steps, torch.compile", best_of(torch, 3, lambda: picture(torch, *made.values(), (t, text, pooled))))
 
 
 if __name__ == "__main__":
