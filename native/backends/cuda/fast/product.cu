@@ -166,7 +166,7 @@ SDGEN_DEVICE void product(const ProductParams& p) {
 
 using namespace sdgen::cuda;
 
-SDGEN_KERNEL(fast_product_large, fast::ProductParams, 256, 1) { fast::product<fast::LargeTile>(p); }
+SDGEN_KERNEL(fast_product_large, fast::ProductParams, 256, 2) { fast::product<fast::LargeTile>(p); }
 SDGEN_KERNEL(fast_product_middle, fast::ProductParams, 256, 2) { fast::product<fast::MiddleTile>(p); }
 SDGEN_KERNEL(fast_product_small, fast::ProductParams, 128, 3) { fast::product<fast::SmallTile>(p); }
 
