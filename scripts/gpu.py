@@ -180,7 +180,7 @@ def main() -> int:
         stages(card, arguments.skip_torch)
     note_digests(session.report)
     session.save()
-    print(table(session.report))
+    print(table(session.report, shapes=False))
     rows = session.report["stages"]
     tests = [name for name in rows if name.startswith(("tests", "whole"))]
     sound = all(rows[name]["state"] == "ok" for name in ("build", *tests) if name in rows) and tests and not session.report.get("notes")

@@ -2,26 +2,32 @@
 from __future__ import annotations
 
 
-def table(report: dict) -> str:
+def table(report: dict, shapes: bool = True) -> str:
+    """`shapes`: with every shape of an op, which takes more than a screen."""
     lines = [f"card: {report.get('card') or 'none found'}"]
     lines += [f"NOTE: {note}" for note in report.get("notes", [])]
     lines += ["", f"{'stage':44} {'seconds':>8}  state"]
     for stage, row in report["stages"].items():
         tests = f", {row['passed']} passed, {row['failed']} failed" if "passed" in row else ""
         lines.append(f"{stage:44} {row.get('seconds', ''):>8}  {row['state']}{tests}")
-    lines += ["", f"{'work':76} {'calls':>5} {'ms':>10} {'TFLOP/s':>9}"]
-    for name, row in works(report).items():
-        lines.append(f"{name:76} {row.get('calls', ''):>5} {1e3 * row['seconds']:10.3f} {row.get('tflops', ''):>9}")
-    return "\n".join(lines + comparison(report))
+    lines += timed(works(report, "parts")) + comparison(report)
+    return "\n".join(lines + (timed(works(report, "op_shapes")) if shapes else []))
 
 
-def works(report: dict) -> dict[str, dict]:
-    """Everything that was timed, by a name that tells which."""
+def timed(found: dict[str, dict]) -> list[str]:
+    lines = [f"{name:76} {row.get('calls', ''):>5} {1e3 * row['seconds']:10.3f} {row['tflops']:>9}" for name, row in found.items()]
+    return ["", f"{'work':76} {'calls':>5} {'ms':>10} {'TFLOP/s':>9}", *lines] if lines else []
+
+
+def works(report: dict, kind: str) -> dict[str, dict]:
+    """What was timed, by a name that tells which: "parts" of ours and PyTorch's, or "op_shapes" of ours."""
     found: dict[str, dict] = {}
     for bench in report.get("bench", {}).values():
-        for row in bench.get("parts", []) + bench.get("op_shapes", []):
+        for row in bench.get(kind, []):
             name = f"sdgen {row['precision']} {row['part']} {row.get('op', '')}".strip()
             found[name] = {"seconds": row["seconds"], "tflops": f"{row['gflops'] / 1e3:.1f}", "calls": row.get("calls", "")}
+    if kind != "parts":
+        return found
     for name, row in report.get("torch", {}).get("work", {}).items():
         found[f"torch {name}"] = {"tflops": "", **row}
     return found
@@ -32,7 +38,7 @@ PAIRS = [("a UNet step", "sdgen fp16 unet", "torch unet step"), ("decoding", "sd
 
 
 def comparison(report: dict) -> list[str]:
-    found, lines = works(report), []
+    found, lines = works(report, "parts"), []
     for what, ours, theirs in PAIRS:
         for way in ("eager", "torch.compile"):
             mine, other = found.get(ours), found.get(f"{theirs}, {way}")

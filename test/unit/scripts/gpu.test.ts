@@ -9,6 +9,9 @@ const python = spawnSync('python3', ['--version']).status === 0;
 
 const BENCH_ROW = '{"part": "unet", "precision": "fp16", "seconds": 0.0125, "gflops": 64000, "digest": "0123"}';
 
+const SHAPE_ROW =
+  '{"part": "op", "precision": "fp16", "op": "linear 2x320 -> 1280", "calls": 3, "seconds": 0.0005, "gflops": 1000}';
+
 let folder = '';
 const at = (name: string) => join(folder, name);
 
@@ -27,7 +30,7 @@ beforeEach(() => {
     'echo "$@" >> "$STUBS/built"; [ "$1" = --build ] || exit 0\nmkdir -p "$2"; cp "$STUBS/tests" "$2/sdgen-native-tests"; cp "$STUBS/bench" "$2/sdgen-bench"',
   );
   program('tests', 'echo "ok   $1_a"');
-  program('bench', `echo unet: weights >&2; echo '{"parts": [${BENCH_ROW}]}'`);
+  program('bench', `echo unet: weights >&2; echo '{"parts": [${BENCH_ROW}], "op_shapes": [${SHAPE_ROW}]}'`);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -55,6 +58,7 @@ describe.skipIf(!python)('gpu.py', () => {
     expect(readFileSync(at('sanitized'), 'utf8')).toMatch(/--tool racecheck --error-exitcode 9 \S+ cuda_fast_products/);
     expect(report.bench['unet-fp16'].parts[0].seconds).toBe(0.0125);
     expect(text).toMatch(/sdgen fp16 unet +12\.500 +64\.0/);
+    expect(text).toMatch(/sdgen fp16 op linear 2x320 -> 1280 +3 +0\.500 +1\.0/);
     expect(log).toContain('unet: weights');
     expect(status).toBe(0);
   });
