@@ -11,6 +11,9 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** For whoever was given the name by a picture and has no such file. */
+const OWN = "--vae none takes the model's own";
+
 /** @throws FailureError for a file that unpickling would have to run */
 function requireSafe(path: string, instead: string): string {
   if (!isPickleName(path)) return path;
@@ -39,7 +42,8 @@ async function findVae(wanted: string, folders: readonly string[], cwd: string):
     throw new UsageError('vae must be a name or a path; it is neither', 'vae');
   const path = resolve(cwd, wanted);
   if (await exists(path)) return requireSafe(path, '');
-  if (wanted.includes(sep)) throw new FailureError('E_IO', `cannot read the VAE ${path}: there is no such file`);
+  if (wanted.includes(sep))
+    throw new FailureError('E_IO', `cannot read the VAE ${path}: there is no such file; ${OWN}`);
   const all = await listCheckpoints(folders);
   const lower = wanted.toLowerCase();
   const named = all.filter((file) => file.name === wanted || basename(file.path) === wanted);
@@ -51,7 +55,7 @@ async function findVae(wanted: string, folders: readonly string[], cwd: string):
     wanted,
     all.map(({ name }) => name),
   );
-  throw new FailureError('E_MODEL_NOT_FOUND', `there is no ${what} in ${folders.join(' or ')}${hint}`);
+  throw new FailureError('E_MODEL_NOT_FOUND', `there is no ${what} in ${folders.join(' or ')}; ${OWN}${hint}`);
 }
 
 /**

@@ -87,9 +87,13 @@ describe('a VAE that is named', () => {
     await put('m/other/fine.vae.safetensors');
     const pickle = await put('m/VAE/old.pt');
     await expect(vaeFor('one', 'fine.vae')).rejects.toThrow(/the VAE name fine\.vae is ambiguous/);
-    await expect(vaeFor('one', 'fine.vea')).rejects.toThrow(/there is no VAE named fine\.vea .*did you mean/);
+    await expect(vaeFor('one', 'fine.vea')).rejects.toThrow(
+      /there is no VAE named fine\.vea .*; --vae none takes the model's own; did you mean/,
+    );
     await expect(vaeFor('one', 'gone.safetensors')).rejects.toThrow(/there is no file .*gone\.safetensors and no VAE/);
-    await expect(vaeFor('one', './gone')).rejects.toThrow(/cannot read the VAE .*gone: there is no such file/);
+    await expect(vaeFor('one', './gone')).rejects.toThrow(
+      /cannot read the VAE .*gone: there is no such file; --vae none/,
+    );
     for (const wanted of ['old', 'old.pt', pickle]) {
       await expect(vaeFor('one', wanted)).rejects.toThrow(`the VAE ${pickle} is a pickle`);
     }
