@@ -18,14 +18,13 @@ class Decoder {
  public:
   Decoder(ModelRunner& runner, const VaeConfig& config, const DecodeRequest& request, const RunControl& control)
       : runner_(runner), control_(control), channels_(config.latent_channels), scale_(config.scale()), width_(request.latent.width),
-
-        rows_(cut_for(request.latent.height, request.tiling)), columns_(cut_for(request.latent.width, request.tiling)),
-        row_blends_(blends_of(rows_, request.tiling.overlap, scale_)), column_blends_(blends_of(columns_, request.tiling.overlap, scale_)),
-        program_(runner.load(build_vae_decoder(config, 1, rows_.size, columns_.size), control.cancel)) {}
+        grid_(grid_for(request.latent.width, request.latent.height, request.tiling)),
+        row_blends_(blends_of(grid_.rows, request.tiling.overlap, scale_)), column_blends_(blends_of(grid_.columns, request.tiling.overlap, scale_)),
+        program_(runner.load(build_vae_decoder(config, 1, grid_.rows.size, grid_.columns.size), control.cancel)) {}
 
   /// [height, width, channels] to pixels; false if a value is not finite.
   bool decode(const float* latent, std::vector<uint8_t>& rgb) {
-    if (rows_.starts.size() == 1 && columns_.starts.size() == 1) {
+    if (grid_.tiles() == 1) {
       if (!run_tile(latent, 0, 0)) return false;
       runner_.backend().to_rgb8(program_.vector("vae.decoded"), rgb.data());
       return true;
@@ -36,10 +35,10 @@ class Decoder {
  private:
   bool run_tile(const float* latent, int64_t top, int64_t left) {
     std::vector<float> z;
-    z.reserve(static_cast<size_t>(rows_.size * columns_.size * channels_));
-    for (int64_t y = 0; y < rows_.size; ++y) {
+    z.reserve(static_cast<size_t>(grid_.rows.size * grid_.columns.size * channels_));
+    for (int64_t y = 0; y < grid_.rows.size; ++y) {
       const float* row = latent + ((top + y) * width_ + left) * channels_;
-      z.insert(z.end(), row, row + columns_.size * channels_);
+      z.insert(z.end(), row, row + grid_.columns.size * channels_);
     }
     program_.upload("z", z.data(), static_cast<int64_t>(z.size() * sizeof(float)));
     runner_.run(program_, control_);
@@ -48,11 +47,11 @@ class Decoder {
 
   /// Tiles of a strip are blended along x, strips along y, each in ascending order.
   bool decode_tiles(const float* latent, std::vector<uint8_t>& rgb) {
-    const int64_t line = width_ * scale_ * kRgb, tile_line = columns_.size * scale_ * kRgb, lines = rows_.size * scale_;
+    const int64_t line = width_ * scale_ * kRgb, tile_line = grid_.columns.size * scale_ * kRgb, lines = grid_.rows.size * scale_;
     std::vector<float> picture(rgb.size()), strip(static_cast<size_t>(lines * line)), tile(static_cast<size_t>(lines * tile_line));
-    for (size_t r = 0; r < rows_.starts.size(); ++r) {
-      for (size_t c = 0; c < columns_.starts.size(); ++c) {
-        if (!run_tile(latent, rows_.starts[r], columns_.starts[c])) return false;
+    for (size_t r = 0; r < grid_.rows.starts.size(); ++r) {
+      for (size_t c = 0; c < grid_.columns.starts.size(); ++c) {
+        if (!run_tile(latent, grid_.rows.starts[r], grid_.columns.starts[c])) return false;
         const VectorView out = program_.vector("vae.decoded");
         runner_.backend().download(*out.buffer, out.offset * 4, tile.data(), out.count * 4);
         for (int64_t y = 0; y < lines; ++y) blend_into(strip.data() + y * line, tile.data() + y * tile_line, column_blends_[c], kRgb);
@@ -73,7 +72,7 @@ class Decoder {
   ModelRunner& runner_;
   const RunControl& control_;
   int64_t channels_, scale_, width_;
-  Cut rows_, columns_;
+  TileGrid grid_;
   std::vector<Blend> row_blends_, column_blends_;
   LoadedProgram program_;
 };
@@ -81,14 +80,11 @@ class Decoder {
 }  // namespace
 
 StageMemory decode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling) {
-  const Cut rows = cut_for(height, tiling), columns = cut_for(width, tiling);
-  StageMemory memory = runner.memory(build_vae_decoder(config, 1, rows.size, columns.size));
-  const auto tiles = static_cast<int64_t>(rows.starts.size() * columns.starts.size());
-  memory.flops *= static_cast<double>(tiles);
+  const TileGrid grid = grid_for(width, height, tiling);
+  const StageMemory tile = runner.memory(build_vae_decoder(config, 1, grid.rows.size, grid.columns.size));
   // Tiles meet in a strip and strips in a picture, which goes back to the device once.
-  const int64_t line = width * config.scale() * kRgb * 4;
-  if (tiles > 1) memory.bound_bytes += line * config.scale() * (rows.size + 2 * height);
-  return memory;
+  const int64_t line = width * config.scale() * kRgb, lines = config.scale() * (grid.rows.size + 2 * height);
+  return over_tiles(tile, grid, grid.tiles() > 1 ? line * lines : 0);
 }
 
 std::vector<Image> run_decode(ModelRunner& runner, const ExactRunner& exact, const VaeConfig& config, const DecodeRequest& request,

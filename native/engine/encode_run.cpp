@@ -19,21 +19,20 @@ class Encoder {
   /// `width` and `height` in latent cells.
   Encoder(ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling, const RunControl& control)
       : runner_(runner), control_(control), values_(2 * config.latent_channels), scale_(config.scale()), width_(width), height_(height),
-        rows_(cut_for(height, tiling)), columns_(cut_for(width, tiling)), row_blends_(blends_of(rows_, tiling.overlap, 1)),
-        column_blends_(blends_of(columns_, tiling.overlap, 1)),
-        program_(runner.load(build_vae_encoder(config, 1, rows_.size * scale_, columns_.size * scale_), control.cancel)) {}
+        grid_(grid_for(width, height, tiling)), row_blends_(blends_of(grid_.rows, tiling.overlap, 1)),
+        column_blends_(blends_of(grid_.columns, tiling.overlap, 1)),
+        program_(runner.load(build_vae_encoder(config, 1, grid_.rows.size * scale_, grid_.columns.size * scale_), control.cancel)) {}
 
   /// Means and logarithms of variances [height, width, values] of a picture. Tiles of a strip are blended along x, strips
   /// along y, each in ascending order.
   std::vector<float> encode(const Picture& picture) {
-    const bool whole = rows_.starts.size() == 1 && columns_.starts.size() == 1;
-    if (whole) return run_tile(picture, 0, 0);
-    const int64_t line = width_ * values_, tile_line = columns_.size * values_;
-    std::vector<float> moments(static_cast<size_t>(height_ * line)), strip(static_cast<size_t>(rows_.size * line));
-    for (size_t r = 0; r < rows_.starts.size(); ++r) {
-      for (size_t c = 0; c < columns_.starts.size(); ++c) {
-        const std::vector<float> tile = run_tile(picture, rows_.starts[r], columns_.starts[c]);
-        for (int64_t y = 0; y < rows_.size; ++y) blend_into(strip.data() + y * line, tile.data() + y * tile_line, column_blends_[c], values_);
+    if (grid_.tiles() == 1) return run_tile(picture, 0, 0);
+    const int64_t line = width_ * values_, tile_line = grid_.columns.size * values_;
+    std::vector<float> moments(static_cast<size_t>(height_ * line)), strip(static_cast<size_t>(grid_.rows.size * line));
+    for (size_t r = 0; r < grid_.rows.starts.size(); ++r) {
+      for (size_t c = 0; c < grid_.columns.starts.size(); ++c) {
+        const std::vector<float> tile = run_tile(picture, grid_.rows.starts[r], grid_.columns.starts[c]);
+        for (int64_t y = 0; y < grid_.rows.size; ++y) blend_into(strip.data() + y * line, tile.data() + y * tile_line, column_blends_[c], values_);
       }
       blend_into(moments.data(), strip.data(), row_blends_[r], line);
     }
@@ -42,10 +41,10 @@ class Encoder {
 
  private:
   std::vector<float> run_tile(const Picture& picture, int64_t top, int64_t left) {
-    const int64_t line = picture.width * kRgb, tile_line = columns_.size * scale_ * kRgb;
+    const int64_t line = picture.width * kRgb, tile_line = grid_.columns.size * scale_ * kRgb;
     std::vector<float> pixels;
-    pixels.reserve(static_cast<size_t>(rows_.size * scale_ * tile_line));
-    for (int64_t y = 0; y < rows_.size * scale_; ++y) {
+    pixels.reserve(static_cast<size_t>(grid_.rows.size * scale_ * tile_line));
+    for (int64_t y = 0; y < grid_.rows.size * scale_; ++y) {
       const float* row = picture.rgb.data() + (top * scale_ + y) * line + left * scale_ * kRgb;
       pixels.insert(pixels.end(), row, row + tile_line);
     }
@@ -63,7 +62,7 @@ class Encoder {
   ModelRunner& runner_;
   const RunControl& control_;
   int64_t values_, scale_, width_, height_;  // of a cell: mean and variance of each channel
-  Cut rows_, columns_;
+  TileGrid grid_;
   std::vector<Blend> row_blends_, column_blends_;
   LoadedProgram program_;
 };
@@ -71,15 +70,12 @@ class Encoder {
 }  // namespace
 
 StageMemory encode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling) {
-  const Cut rows = cut_for(height, tiling), columns = cut_for(width, tiling);
-  const int64_t scale = config.scale(), floats = 4;
-  StageMemory memory = runner.memory(build_vae_encoder(config, 1, rows.size * scale, columns.size * scale));
-  const auto tiles = static_cast<int64_t>(rows.starts.size() * columns.starts.size());
-  memory.flops *= static_cast<double>(tiles);
+  const TileGrid grid = grid_for(width, height, tiling);
+  const int64_t scale = config.scale();
+  const StageMemory tile = runner.memory(build_vae_encoder(config, 1, grid.rows.size * scale, grid.columns.size * scale));
   // The picture, a tile of it, and the moments of both.
   const int64_t cell = scale * scale * kRgb + 2 * config.latent_channels;
-  memory.bound_bytes += floats * cell * (width * height + rows.size * columns.size);
-  return memory;
+  return over_tiles(tile, grid, cell * (width * height + grid.rows.size * grid.columns.size));
 }
 
 Moments run_encode(ModelRunner& runner, const VaeConfig& config, const EncodeRequest& request, const RunControl& control) {

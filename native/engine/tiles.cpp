@@ -22,6 +22,14 @@ Cut cut_for(int64_t length, const Tiling& tiling) {
   return tiling.tile == 0 ? Cut{length, {0}, {}} : cut_side(length, tiling.tile, tiling.overlap);
 }
 
+TileGrid grid_for(int64_t width, int64_t height, const Tiling& tiling) { return {cut_for(height, tiling), cut_for(width, tiling)}; }
+
+StageMemory over_tiles(StageMemory one, const TileGrid& grid, int64_t host_floats) {
+  one.flops *= static_cast<double>(grid.tiles());
+  one.bound_bytes += host_floats * static_cast<int64_t>(sizeof(float));
+  return one;
+}
+
 std::vector<Blend> blends_of(const Cut& cut, int64_t overlap, int64_t scale) {
   std::vector<Blend> blends{{0, 0, 0, cut.size * scale}};
   for (size_t i = 0; i < cut.blends.size(); ++i) {

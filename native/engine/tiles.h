@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "graph/stages.h"
 
 namespace sdgen {
 
@@ -20,6 +21,15 @@ struct Cut {
 Cut cut_side(int64_t length, int64_t piece, int64_t overlap);
 /// One piece where `tiling` has no tile.
 Cut cut_for(int64_t length, const Tiling& tiling);
+
+/// A latent's two sides, cut alike.
+struct TileGrid {
+  Cut rows, columns;
+  int64_t tiles() const { return static_cast<int64_t>(rows.starts.size() * columns.starts.size()); }
+};
+TileGrid grid_for(int64_t width, int64_t height, const Tiling& tiling);
+/// What a part takes that runs once for each tile: `one` is what a tile takes, `host_floats` lie beside it meanwhile.
+StageMemory over_tiles(StageMemory one, const TileGrid& grid, int64_t host_floats);
 
 /// Takes `next` (piece i + 1 of a cut, or piece 0) over into `whole`, whose elements before it are done: up to the blend
 /// nothing changes, in it both are mixed, after it `next` stands alone. A step of the cut is `inner` floats (a pixel's

@@ -5,6 +5,7 @@
 #include "engine/decode_run.h"
 #include "engine/encode_run.h"
 #include "engine/tiles.h"
+#include "models/vae.h"
 #include "tiny_model.h"
 
 using namespace sdgen;
@@ -150,6 +151,26 @@ TEST(tiles_need_less_memory_and_the_estimate_knows) {
     CHECK_THROWS(engine->estimate(request), ErrorCode::kInvalidArgument, what);
     CHECK_THROWS(engine->decode({smooth_latent(3, 5), bad}, {}, nullptr), ErrorCode::kInvalidArgument, what);
   }
+}
+
+TEST(tiles_count_in_what_a_part_takes) {
+  const Tiling tiling{24, 6};
+  const TileGrid grid = grid_for(52, 40, tiling);
+  CHECK(grid.columns.starts.size() == 3 && grid.rows.starts.size() == 2 && grid.tiles() == 6);
+  CHECK(grid_for(52, 40, {}).tiles() == 1 && grid_for(52, 40, {}).columns.size == 52 && grid_for(52, 40, {}).rows.size == 40);
+  const StageMemory one{.arena_bytes = 100, .live_bytes = 90, .scratch_bytes = 7, .bound_bytes = 30, .flops = 5};
+  const StageMemory all = over_tiles(one, grid, 11);
+  CHECK(all.arena_bytes == 100 && all.live_bytes == 90 && all.scratch_bytes == 7 && all.bound_bytes == 74 && all.flops == 30);
+  // A picture's floats, those of a tile and the moments of both, beside what a tile takes.
+  ModelRunner runner = runner_of(TinyFile().with_encoder());
+  const VaeConfig vae = tiny_config().vae;
+  const int64_t scale = vae.scale(), cell = 3 * scale * scale + 2 * vae.latent_channels;
+  const StageMemory encoder = runner.memory(build_vae_encoder(vae, 1, 24 * scale, 24 * scale));
+  CHECK(encode_memory(runner, vae, 52, 40, tiling).bound_bytes == encoder.bound_bytes + 4 * cell * (52 * 40 + 24 * 24));
+  // A strip of tiles, the picture, and the picture on the device.
+  const StageMemory decoder = runner.memory(build_vae_decoder(vae, 1, 24, 24));
+  CHECK(decode_memory(runner, vae, 52, 40, tiling).bound_bytes == decoder.bound_bytes + 4 * 3 * 52 * scale * scale * (24 + 2 * 40));
+  CHECK(decode_memory(runner, vae, 52, 40, {}).bound_bytes == runner.memory(build_vae_decoder(vae, 1, 40, 52)).bound_bytes);
 }
 
 TEST(encoding_in_tiles_shows_no_seams) {
