@@ -51,7 +51,7 @@ export function unpremultiply({ data, ...rest }: Pixels): Pixels {
   for (let i = 0; i < out.length; i += 4) {
     const alpha = out[i + 3] ?? 0;
     if (alpha === 0 || alpha === 255) continue;
-    for (let c = i; c < i + 3; c += 1) out[c] = Math.min(255, Math.trunc((255 * (out[c] ?? 0)) / alpha));
+    for (let c = i; c < i + 3; c += 1) out[c] = Math.min(255, ((255 * (out[c] ?? 0)) / alpha) | 0);
   }
   return { ...rest, data: out };
 }
@@ -60,14 +60,20 @@ const PRECISION = 7;
 
 /** Writes `over` over `onto`, both RGBA with straight alpha and of one size, as Pillow's `alpha_composite` rounds it. */
 export function compositeOnto(onto: Uint8Array, over: Uint8Array): void {
+  const whole = 255 << PRECISION;
   for (let i = 0; i < onto.length; i += 4) {
     const alpha = over[i + 3] ?? 0;
+    const below = onto[i + 3] ?? 0;
     if (alpha === 0) continue;
-    const all = alpha * 255 + (onto[i + 3] ?? 0) * (255 - alpha);
-    const weight = Math.trunc((alpha * 255 * 255 * (1 << PRECISION)) / all);
-    const rest = 255 * (1 << PRECISION) - weight;
+    if (alpha === 255 || below === 0) {
+      // What the arithmetic below gives, in a fraction of the time.
+      for (let c = i; c < i + 4; c += 1) onto[c] = over[c] ?? 0;
+      continue;
+    }
+    const all = alpha * 255 + below * (255 - alpha);
+    const weight = ((alpha * 255 * whole) / all) | 0; // of at most 255 << PRECISION: whole numbers from here on
     for (let c = i; c < i + 3; c += 1) {
-      const sum = (over[c] ?? 0) * weight + (onto[c] ?? 0) * rest + (0x80 << PRECISION);
+      const sum = Math.imul(over[c] ?? 0, weight) + Math.imul(onto[c] ?? 0, whole - weight) + (0x80 << PRECISION);
       onto[c] = (((sum >> 8) + sum) >> 8) >> PRECISION;
     }
     const half = all + 0x80;

@@ -1,4 +1,4 @@
-import { gaussianBlur } from './box-blur.js';
+import { gaussianBlurInside } from './box-blur.js';
 import { type Box, compositeOnto, crop, cutOut, paste, unpremultiply } from './composite.js';
 import { type Fit, fitTo } from './fit.js';
 import { blurAlong } from './mask-blur.js';
@@ -109,20 +109,27 @@ const FILLS = [
   [0, 1],
 ] as const;
 
-/** The picture with what the mask covers replaced by its blurred surroundings; both of one size, RGB and grey. */
+/**
+ * The picture with what the mask covers replaced by its blurred surroundings; both of one size, RGB and grey. The last
+ * layer is the picture where the mask is black, so that the others count in the mask's bounds alone.
+ */
 export function fillMasked(rgb: Pixels, mask: Pixels): Pixels {
-  const { width, height } = rgb;
+  const filled: Pixels = { ...rgb, data: rgb.data.slice() };
+  const box = boundsOf(mask);
+  if (box === undefined) return filled;
+  const { width, height } = box;
   const seen = cutOut(rgb, mask);
-  const filled = new Uint8Array(width * height * 4);
+  const layers = new Uint8Array(width * height * 4);
   for (const [radius, times] of FILLS) {
-    const { data: blurred } = unpremultiply(gaussianBlur(seen, radius));
-    for (let i = 0; i < times; i += 1) compositeOnto(filled, blurred);
+    const { data: blurred } = unpremultiply(gaussianBlurInside(seen, radius, box));
+    for (let i = 0; i < times; i += 1) compositeOnto(layers, blurred);
   }
   const data = new Uint8Array(width * height * 3);
-  for (let pixel = 0; pixel < width * height; pixel += 1) {
-    for (let c = 0; c < 3; c += 1) data[pixel * 3 + c] = filled[pixel * 4 + c] ?? 0;
+  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
+    for (let c = 0; c < 3; c += 1) data[to + c] = layers[from + c] ?? 0;
   }
-  return { data, width, height, channels: 3 };
+  paste(filled, { data, width, height, channels: 3 }, box.x, box.y);
+  return filled;
 }
 
 /** What of the original is put over a result, RGBA: all that the mask does not cover. */
