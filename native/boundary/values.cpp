@@ -108,7 +108,7 @@ Value to_value(const Latent& l) {
 }
 
 Value to_value(const Moments& moments) {
-  return {Fields{{"mean", to_value(moments.mean)}, {"logvar", to_value(moments.logvar)}}};
+  return {Fields{{"mean", to_value(moments.mean)}, {"logvar", to_value(moments.logvar)}, {"retriedInFp32", plain(moments.retried_in_fp32)}}};
 }
 
 Value to_value(const std::vector<Image>& images) {

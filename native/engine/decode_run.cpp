@@ -1,7 +1,7 @@
 #include "engine/decode_run.h"
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 
 #include "base/fp_environment.h"
 #include "engine/layout.h"
@@ -91,9 +91,7 @@ std::vector<Image> run_decode(ModelRunner& runner, const ExactRunner& exact, con
                               const RunControl& control, const std::function<void(int)>& on_image) {
   const FpEnvironment environment;
   const Latent& latent = request.latent;
-  Decoder decoder(runner, config, request, control);
-  std::optional<ModelRunner> exact_runner;
-  std::optional<Decoder> exact_decoder;
+  ExactRetry<Decoder> decoder(runner, exact, [&](ModelRunner& on) { return std::make_unique<Decoder>(on, config, request, control); });
   const int64_t each = latent.channels * latent.height * latent.width, scale = config.scale();
   std::vector<float> nhwc(static_cast<size_t>(each));
   std::vector<Image> images;
@@ -101,15 +99,8 @@ std::vector<Image> run_decode(ModelRunner& runner, const ExactRunner& exact, con
     nchw_to_nhwc(latent.data.data() + i * each, nhwc.data(), 1, latent.channels, latent.height * latent.width);
     Image image{std::vector<uint8_t>(static_cast<size_t>(latent.width * latent.height * scale * scale * kRgb)), latent.width * scale,
                 latent.height * scale, false};
-    bool finite = decoder.decode(nhwc.data(), image.rgb);
-    if (!finite && exact) {
-      if (!exact_decoder) exact_decoder.emplace(exact_runner.emplace(exact()), config, request, control);
-      image.retried_in_fp32 = true;
-      finite = exact_decoder->decode(nhwc.data(), image.rgb);
-    }
-    if (!finite) {
-      throw Error(ErrorCode::kNonFinite, "the VAE gave a value that is not a finite number for image " + std::to_string(i + 1));
-    }
+    image.retried_in_fp32 = decoder.run([&](Decoder& on) { return on.decode(nhwc.data(), image.rgb); },
+                                        "the VAE gave a value that is not a finite number for image " + std::to_string(i + 1));
     images.push_back(std::move(image));
     if (on_image) on_image(static_cast<int>(i) + 1);
   }

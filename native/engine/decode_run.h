@@ -1,11 +1,8 @@
 #pragma once
 #include "engine/engine.h"
-#include "engine/model_runner.h"
+#include "engine/exact_retry.h"
 
 namespace sdgen {
-
-/// A runner of the same model in float32, made when it is needed; empty where the first one computes in it already.
-using ExactRunner = std::function<ModelRunner()>;
 
 /// What decoding one picture of that latent size takes, its floats on the host included.
 StageMemory decode_memory(const ModelRunner& runner, const VaeConfig& config, int64_t width, int64_t height, const Tiling& tiling);

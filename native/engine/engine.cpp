@@ -84,19 +84,22 @@ class ModelEngine : public Engine {
 
   std::vector<Image> decode(const DecodeRequest& request, const RunControl& control, const std::function<void(int)>& on_image) override {
     check_decode(request, description_);
-    ExactRunner exact;
-    if (options_.precision != "fp32") exact = [this] { return ModelRunner(runner_.store(), runner_.index(), open_backend(options_, "fp32")); };
-    return run_decode(runner_, exact, config_.vae, request, control, on_image);
+    return run_decode(runner_, exact(), config_.vae, request, control, on_image);
   }
 
   Moments encode(const EncodeRequest& request, const RunControl& control) override {
     check_encode(request, description_);
     // Pictures from text do without the encoder, so that it is looked at only here.
     check_weights(weights_.encoder, runner_.index(), description_.path);
-    return run_encode(runner_, config_.vae, request, control);
+    return run_encode(runner_, exact(), config_.vae, request, control);
   }
 
  private:
+  ExactRunner exact() {
+    if (options_.precision == "fp32") return {};
+    return [this] { return ModelRunner(runner_.store(), runner_.index(), open_backend(options_, "fp32")); };
+  }
+
   /// Asks the network once where nothing else said what it predicts.
   void settle_prediction(const RunControl& control) {
     if (config_.prediction_type.value != PredictionType::kProbe) return;

@@ -140,6 +140,7 @@ struct EncodeRequest {
 /// (mean + noise·exp(logvar/2))·scale factor.
 struct Moments {
   Latent mean, logvar;
+  bool retried_in_fp32 = false;  // the model's own precision gave a value that is not finite
 };
 
 /// A place in the sampling loop where somebody outside may look at latents and change them.

@@ -68,7 +68,7 @@ async function generate(runner: ProcessingRunner, request: unknown, settings: Ru
     for (const { index, retriedInFp32 } of result.images) {
       if (!retriedInFp32) continue;
       const { precision } = result.prepared.plan.device;
-      warn(io, `picture ${index + 1}: the VAE's result in ${precision} was not finite; it was decoded again in fp32`);
+      warn(io, `picture ${index + 1}: the VAE's result in ${precision} was not finite; it was made again in fp32`);
     }
     await printResult(result, screen, flags, io);
   } finally {

@@ -280,6 +280,8 @@ export interface EncodeRequest {
 export interface Moments {
   readonly mean: Latent;
   readonly logvar: Latent;
+  /** The model's own precision gave a value that is not finite, and a picture was encoded again in fp32. */
+  readonly retriedInFp32: boolean;
 }
 
 export interface DecodeRequest {

@@ -2,8 +2,13 @@ import type { RuntimeContext } from '../context/runtime-context.js';
 import type { EncodeRequest, Latent, OpProfile } from '../native/types.js';
 import type { GenerationPlan } from './plan.js';
 
-/** Gets the engine's profile of every call, where anybody wants it. */
-export type OnProfile = ((profile: readonly OpProfile[]) => void) | undefined;
+/** Who hears of the VAE's calls. */
+export interface VaeListener {
+  /** Gets the engine's profile of every call, where anybody wants it. */
+  readonly onProfile?: ((profile: readonly OpProfile[]) => void) | undefined;
+  /** A result was not finite in the plan's precision, and was computed again in fp32. */
+  readonly onRetry: () => void;
+}
 
 type FloatsOrLevels = EncodeRequest['images'][number];
 
@@ -16,7 +21,7 @@ export async function encodePixels(
   pictures: readonly (() => FloatsOrLevels | Promise<FloatsOrLevels>)[],
   tiling: GenerationPlan['tiling'],
   { model, state }: RuntimeContext,
-  onProfile: OnProfile,
+  { onProfile, onRetry }: VaeListener,
 ): Promise<Latent> {
   const means: Latent[] = [];
   for (const picture of pictures) {
@@ -26,6 +31,7 @@ export async function encodePixels(
       { signal: state.signal },
     );
     onProfile?.(profile);
+    if (moments.retriedInFp32) onRetry();
     means.push(moments.mean);
   }
   const [first, ...more] = means;

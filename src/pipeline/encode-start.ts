@@ -1,6 +1,6 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent, SampleRequest, StartInput } from '../native/types.js';
-import { encodePixels, type OnProfile } from './encode-pictures.js';
+import { encodePixels, type VaeListener } from './encode-pictures.js';
 import { encodeFurther } from './further-channels.js';
 import type { GenerationPlan } from './plan.js';
 import { scaledLatent } from './scaled-latent.js';
@@ -39,10 +39,10 @@ export async function encodePictures(
   plan: GenerationPlan,
   pictures: StartPictures | undefined,
   context: RuntimeContext,
-  onProfile: OnProfile,
+  listener: VaeListener,
 ): Promise<BatchStart | undefined> {
-  const further = await encodeFurther(plan, pictures, context, onProfile);
-  const start = pictures && (await encodeStart(plan, pictures, context, onProfile));
+  const further = await encodeFurther(plan, pictures, context, listener);
+  const start = pictures && (await encodeStart(plan, pictures, context, listener));
   if (further === undefined && start === undefined) return undefined;
   const scale = plan.start?.imageCfgScale ?? 1;
   return (first, count) => ({
@@ -60,14 +60,14 @@ async function encodeStart(
   plan: GenerationPlan,
   pictures: StartPictures,
   context: RuntimeContext,
-  onProfile: OnProfile,
+  listener: VaeListener,
 ): Promise<StartInput> {
   const { model, state } = context;
   const { start, latentWidth: width, latentHeight: height } = plan;
   if (start === null) throw new TypeError('a run from text has no start');
   const { signal } = state;
   const images = pictures.encoded.map(({ data, width, height }) => () => ({ data, width, height }));
-  const encoded = scaledLatent(await encodePixels(images, start.tiling, context, onProfile), plan);
+  const encoded = scaledLatent(await encodePixels(images, start.tiling, context, listener), plan);
   const fits = encoded.width === width && encoded.height === height;
   const latent = fits
     ? encoded

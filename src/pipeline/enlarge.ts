@@ -1,7 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Latent } from '../native/types.js';
 import { isLatentUpscaler, LATENT_UPSCALERS, type PixelUpscaler } from '../request/upscalers.js';
-import { encodePixels, type OnProfile } from './encode-pictures.js';
+import { encodePixels, type VaeListener } from './encode-pictures.js';
 import { middleOf } from './hires-size.js';
 import { pictureThread } from './picture-thread.js';
 import type { GenerationPlan } from './plan.js';
@@ -29,14 +29,15 @@ async function throughPixels(
   { resized, resizedTiling }: PlanHires,
   plan: GenerationPlan,
   context: RuntimeContext,
-  onProfile: OnProfile,
+  listener: VaeListener,
 ): Promise<Latent> {
   const { model, state } = context;
   const { latentScale } = model.description;
   const tiling = plan.tiling === 'none' ? {} : { tiling: plan.tiling };
-  const request = { latent, ...tiling, profile: onProfile !== undefined };
+  const request = { latent, ...tiling, profile: listener.onProfile !== undefined };
   const { images, profile } = await model.engine.decode(request, { signal: state.signal });
-  onProfile?.(profile);
+  listener.onProfile?.(profile);
+  if (images.some(({ retriedInFp32 }) => retriedInFp32)) listener.onRetry();
   const cells = (side: number): number => side - (side % latentScale);
   const { width, height } = resized;
   const kept = { width: cells(width), height: cells(height) };
@@ -44,7 +45,7 @@ async function throughPixels(
     const image = { data, width: w, height: h, channels: 3 } as const;
     return pictureThread.run('enlarge', { image, width, height, upscaler, kept }, state.signal);
   });
-  return scaledLatent(await encodePixels(enlarged, resizedTiling, context, onProfile), plan);
+  return scaledLatent(await encodePixels(enlarged, resizedTiling, context, listener), plan);
 }
 
 /** A first pass's latents at the size of the second, as its upscaler makes them. */
@@ -53,7 +54,7 @@ export async function enlarge(
   hires: PlanHires,
   plan: GenerationPlan,
   context: RuntimeContext,
-  onProfile: OnProfile,
+  listener: VaeListener,
 ): Promise<Latent> {
   const { upscaler, resized, latentWidth, latentHeight } = hires;
   const { model, state } = context;
@@ -62,6 +63,6 @@ export async function enlarge(
   const size = { width: cells(resized.width), height: cells(resized.height) };
   const whole = isLatentUpscaler(upscaler)
     ? await model.engine.resizeLatent({ latent, ...size, mode: LATENT_UPSCALERS[upscaler] }, { signal: state.signal })
-    : await throughPixels(latent, upscaler, hires, plan, context, onProfile);
+    : await throughPixels(latent, upscaler, hires, plan, context, listener);
   return middle(whole, latentWidth, latentHeight);
 }

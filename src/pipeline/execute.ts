@@ -25,7 +25,7 @@ export interface GeneratedImage {
   readonly latentSha256: string;
   /** Of its latent at every step; undefined where it was not asked for, or the run ended early. */
   readonly trail: Trail | undefined;
-  /** The VAE's result was not finite in the plan's precision, and the picture was decoded again in fp32. */
+  /** A result of the VAE, decoded or encoded for it, was not finite in the plan's precision, and was made again in fp32. */
   readonly retriedInFp32: boolean;
   /** What it was computed on, where that is another machine than this. */
   readonly madeOn?: { readonly name: string; readonly precision: string; readonly isa: string } | undefined;
@@ -206,6 +206,8 @@ interface SampledBatch {
   readonly latent: Latent;
   readonly trails: readonly Sampled['trail'][];
   readonly tiling: GenerationPlan['tiling'];
+  /** What it began with, or what its second pass did, was encoded again in fp32. */
+  readonly retried: boolean;
 }
 
 /** The second pass over the first one's latents. */
@@ -217,8 +219,10 @@ async function sampleHires(
   plan: GenerationPlan,
   context: RuntimeContext,
   hooks: ExecuteHooks,
+  onRetry: () => void,
 ): Promise<Sampled> {
-  const latent = await hooks.time('decode', () => enlarge(first.latent, hires, plan, context, hooks.onProfile));
+  const listener = { onProfile: hooks.onProfile, onRetry };
+  const latent = await hooks.time('decode', () => enlarge(first.latent, hires, plan, context, listener));
   const { extraNoise, timestep, noiseInterval } = hires;
   const before = { steps: walkedSteps(plan.sigmas), evaluations: context.state.view().evaluations };
   const start = {
@@ -247,7 +251,7 @@ function describeImage(facts: ImageFacts, { width, height, data: pixels, retried
 
 async function decode(
   seeds: readonly number[],
-  { latent, trails, tiling }: SampledBatch,
+  { latent, trails, tiling, retried }: SampledBatch,
   context: RuntimeContext,
   hooks: ExecuteHooks,
   pictures: StartPictures | undefined,
@@ -277,7 +281,7 @@ async function decode(
     const result = { data, width, height, channels: 3 } as const;
     const finished = pictures === undefined ? image : await pictures.finish(result, done + i, state.signal);
     const facts = { index: done + i, seed: seeds[i] ?? 0, latentSha256: latentHash(latent, i), trail: passes };
-    made.push(describeImage(facts, { ...image, ...finished }));
+    made.push(describeImage(facts, { ...image, ...finished, retriedInFp32: retried || image.retriedInFp32 }));
   }
   return made;
 }
@@ -306,17 +310,21 @@ export async function* executePlan(
   const prompts = await encode(plan);
   const { hires } = plan;
   const hiresPrompts = hires === null ? undefined : await encode(hires);
-  const begin = await hooks.time('encode', () => encodePictures(plan, pictures, context, hooks.onProfile));
+  let retried = false;
+  const listener = { onProfile: hooks.onProfile, onRetry: () => (retried = true) };
+  const begin = await hooks.time('encode', () => encodePictures(plan, pictures, context, listener));
+  const begun = retried;
   const sampleBatch = async (index: number): Promise<SampledBatch> => {
+    retried = begun;
     const start = { ...startOf(index, plan, begin), startWithSignal: plan.startWithSignal };
     const run = { pass: plan, prompts, start, before: { steps: 0, evaluations: 0 } };
     const first = await hooks.time('sample', () => sample(index, run, plan, context, hooks));
     // Who ends a run early gets what there is.
     if (hires === null || hiresPrompts === undefined || state.earlyEnd?.wanted === true) {
-      return { latent: first.latent, trails: [first.trail], tiling: plan.tiling };
+      return { latent: first.latent, trails: [first.trail], tiling: plan.tiling, retried };
     }
-    const second = await sampleHires(index, first, hires, hiresPrompts, plan, context, hooks);
-    return { latent: second.latent, trails: [first.trail, second.trail], tiling: hires.tiling };
+    const second = await sampleHires(index, first, hires, hiresPrompts, plan, context, hooks, listener.onRetry);
+    return { latent: second.latent, trails: [first.trail, second.trail], tiling: hires.tiling, retried };
   };
   for (const [index, seeds] of plan.batches.entries()) {
     state.signal.throwIfAborted();

@@ -1,7 +1,7 @@
 import type { RuntimeContext } from '../context/runtime-context.js';
 import type { Pixels } from '../image/resize.js';
 import type { Latent, ModelDescription } from '../native/types.js';
-import { encodePixels, type OnProfile } from './encode-pictures.js';
+import { encodePixels, type VaeListener } from './encode-pictures.js';
 import type { GenerationPlan } from './plan.js';
 import { scaledLatent } from './scaled-latent.js';
 import type { StartPictures } from './start-pictures.js';
@@ -63,14 +63,14 @@ export async function encodeFurther(
   plan: GenerationPlan,
   pictures: StartPictures | undefined,
   context: RuntimeContext,
-  onProfile: OnProfile,
+  listener: VaeListener,
 ): Promise<Latent | undefined> {
   const { model, state } = context;
   const kind = furtherKind(model.description);
   if (kind === 'none') return undefined;
   const { signal } = state;
   const encode = async (images: Parameters<typeof encodePixels>[0]) => {
-    const mean = await encodePixels(images, plan.start?.tiling ?? plan.tiling, context, onProfile);
+    const mean = await encodePixels(images, plan.start?.tiling ?? plan.tiling, context, listener);
     const { latentWidth: width, latentHeight: height } = plan;
     if (mean.width === width && mean.height === height) return mean;
     return model.engine.resizeLatent({ latent: mean, width, height, mode: 'bilinear' }, { signal });

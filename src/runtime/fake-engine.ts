@@ -141,7 +141,7 @@ const FAKE_MODEL: NativeModel = {
       const { width = 8, height = 8 } = images[0] ?? {};
       const size = { batch: images.length, channels: 4, width: width / 8, height: height / 8 };
       const zeros = () => ({ data: new Float32Array(images.length * 4 * size.width * size.height), ...size });
-      return { moments: { mean: zeros(), logvar: zeros() }, profile: [] };
+      return { moments: { mean: zeros(), logvar: zeros(), retriedInFp32: false }, profile: [] };
     }),
   resizeLatent: ({ latent, width, height }) =>
     job(async (isCancelled) => {

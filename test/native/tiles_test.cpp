@@ -179,7 +179,7 @@ TEST(encoding_in_tiles_shows_no_seams) {
   const int64_t width = 52, height = 40, channels = vae.latent_channels;
   const Picture picture = smooth_picture(height * vae.scale(), width * vae.scale());
   const Tiling tiling{24, 6};
-  const auto encoded = [&](const Tiling& how) { return run_encode(runner, vae, {{picture}, how}, {}).mean.data; };
+  const auto encoded = [&](const Tiling& how) { return run_encode(runner, {}, vae, {{picture}, how}, {}).mean.data; };
   const Floats whole = encoded({}), tiled = encoded(tiling);
   CHECK(whole.size() == tiled.size() && whole != tiled);
   // As of decoding: a tile's norms and attention see less, and a seam is where the difference to the whole jumps from one
@@ -216,7 +216,7 @@ TEST(encoding_in_tiles_as_large_as_the_picture_is_encoding_the_picture) {
   ModelRunner runner = runner_of(TinyFile().with_encoder());
   const VaeConfig vae = tiny_config().vae;
   const Picture picture = smooth_picture(7 * vae.scale(), 9 * vae.scale());
-  const Moments whole = run_encode(runner, vae, {{picture, picture}}, {}), tiled = run_encode(runner, vae, {{picture, picture}, {12, 3}}, {});
+  const Moments whole = run_encode(runner, {}, vae, {{picture, picture}}, {}), tiled = run_encode(runner, {}, vae, {{picture, picture}, {12, 3}}, {});
   CHECK(whole.mean.data == tiled.mean.data && whole.logvar.data == tiled.logvar.data);
   CHECK(whole.mean.batch == 2 && whole.mean.width == 9 && whole.mean.height == 7);
 }
@@ -264,4 +264,29 @@ TEST(decode_that_is_not_finite_is_made_again_in_float32) {
   CHECK_THROWS(run_decode(bad, {}, vae, {latent}, {}, nullptr), ErrorCode::kNonFinite, what);
   const ExactRunner bad_too = [&] { return runner_of(broken); };
   CHECK_THROWS(run_decode(bad, bad_too, vae, {latent}, {}, nullptr), ErrorCode::kNonFinite, what);
+}
+
+TEST(encode_that_is_not_finite_is_made_again_in_float32) {
+  TinyFile broken = TinyFile().with_encoder();
+  broken.plant("vae.encoder.conv_in.bias", std::numeric_limits<float>::quiet_NaN());
+  ModelRunner bad = runner_of(broken), good = runner_of(TinyFile().with_encoder());
+  const VaeConfig vae = tiny_config().vae;
+  const Picture picture = smooth_picture(6 * vae.scale(), 8 * vae.scale());
+  int made = 0;
+  const ExactRunner exact = [&] {
+    ++made;
+    return runner_of(TinyFile().with_encoder());
+  };
+  for (const Tiling& tiling : {Tiling{}, Tiling{4, 1}}) {
+    made = 0;
+    const Moments moments = run_encode(bad, exact, vae, {{picture, picture}, tiling}, {});
+    const Moments expected = run_encode(good, exact, vae, {{picture, picture}, tiling}, {});
+    CHECK(made == 1 && moments.retried_in_fp32 && !expected.retried_in_fp32 && moments.mean.batch == 2);
+    CHECK(moments.mean.data == expected.mean.data && moments.logvar.data == expected.logvar.data);
+  }
+  std::string what;
+  CHECK_THROWS(run_encode(bad, {}, vae, {{picture}}, {}), ErrorCode::kNonFinite, what);
+  const ExactRunner bad_too = [&] { return runner_of(broken); };
+  CHECK_THROWS(run_encode(bad, bad_too, vae, {{picture}}, {}), ErrorCode::kNonFinite, what);
+  CHECK(what.find("the VAE's encoder") != std::string::npos);
 }

@@ -47,6 +47,8 @@ export interface FakeBehaviour {
   readonly fail?: { readonly at: 'open' | 'load' | 'encode' | 'sample' | 'decode'; readonly code: NativeErrorCode };
   /** The VAE fails in its own precision. */
   readonly retries?: boolean;
+  /** Encoded pictures come as made again in fp32. */
+  readonly encodingRetries?: boolean;
   /** Called after every step, before the next. */
   readonly onStep?: (step: number) => void;
   /** Called with what a run came to: may wait, throw, or change it. */
@@ -297,7 +299,7 @@ class FakeModel implements NativeModel {
       const [{ width, height } = { width: 8, height: 8 }] = images;
       const data = Float32Array.from(images.flatMap((image) => [...encodePicture(image)]));
       const mean = { data, batch: images.length, channels: 4, width: width / 8, height: height / 8 };
-      return { moments: { mean, logvar: mean }, profile: [] };
+      return { moments: { mean, logvar: mean, retriedInFp32: this.behaviour.encodingRetries === true }, profile: [] };
     });
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { encodePng } from '../../../src/image/codec.js';
 import { readPngTexts } from '../../../src/image/png-metadata.js';
 import { CliSandbox } from '../../support/cli.js';
 import { createFakeEngine } from '../../support/fake-native.js';
@@ -105,12 +106,29 @@ describe('txt2img', () => {
     const again = await box.run([...base, '--json', '-q'], { addon: createFakeEngine({ retries: true }).addon });
     expect(again.code).toBe(0);
     expect(again.err).toContain(
-      "warning: picture 1: the VAE's result in fp32 was not finite; it was decoded again in fp32",
+      "warning: picture 1: the VAE's result in fp32 was not finite; it was made again in fp32",
     );
     expect(JSON.parse(again.out).files[0].retriedInFp32).toBe(true);
     const plain = await box.run([...base, '--json', '-q', '--force'], { addon: createFakeEngine().addon });
-    expect(plain.err).not.toContain('decoded again');
+    expect(plain.err).not.toContain('made again');
     expect(JSON.parse(plain.out).files[0].retriedInFp32).toBe(false);
+  });
+
+  it('says when what a picture is made from had to be encoded again in fp32', async () => {
+    const wholeRun = async (argv: readonly string[], encodingRetries: boolean) => {
+      const vae = { channels: 32, channelMultipliers: [1, 2], hasEncoder: true };
+      const engine = createFakeEngine({ encodingRetries, description: { vae } });
+      const { code, out, err } = await box.run([...argv, '--json', '-q', '--force'], { addon: engine.addon });
+      expect([code, err]).toEqual([0, encodingRetries ? expect.stringContaining('it was made again in fp32') : '']);
+      return JSON.parse(out).files.map(({ retriedInFp32 }: { retriedInFp32: boolean }) => retriedInFp32);
+    };
+    await writeFile(box.path('start.png'), await encodePng(new Uint8Array(16 * 24 * 3).fill(90), 16, 24));
+    const hires = [...base, '--hires', '--hires-upscaler', 'Lanczos', '--hires-steps', '2'];
+    const image = ['img2img', 'start.png', ...base.slice(1), '--count', '2'];
+    expect(await wholeRun(hires, true)).toEqual([true]);
+    expect(await wholeRun(hires, false)).toEqual([false]);
+    expect(await wholeRun(image, true)).toEqual([true, true]);
+    expect(await wholeRun(image, false)).toEqual([false, false]);
   });
 
   it('prints the profile as a table on stderr', async () => {
