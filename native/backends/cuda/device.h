@@ -1,5 +1,6 @@
 #pragma once
 // One card: its memory, its stream, its kernels by name, and recorded sequences of launches (CUDA Graphs).
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>

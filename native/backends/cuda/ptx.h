@@ -3,6 +3,8 @@
 // products of small matrices on tensor cores (PTX ISA, sections ldmatrix, mma and cp.async). For sm_80 and newer.
 #include "backends/cuda/device_code.h"
 #ifndef __CUDACC__
+#include <stdexcept>
+
 #include "base/dtype.h"
 #include "base/half.h"
 #endif
