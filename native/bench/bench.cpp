@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fp_environment.h"
 #include "bench/architectures.h"
+#include "bench/call_times.h"
 #include "bench/clock.h"
 #include "bench/loaded.h"
 #include "bench/made_weights.h"
@@ -161,7 +162,7 @@ class Bench {
     step(part + " " + precision + ": weights");
     const std::shared_ptr<const WeightStore> store = make_weights(program.weights);
     ModelRunner runner(store, index_of(*store), open(precision));
-    PartRow best{part, precision, std::numeric_limits<double>::infinity(), 0, runner.packed_bytes(program.weights),
+    PartRow best{part, precision, std::numeric_limits<double>::infinity(), 0, 0, runner.packed_bytes(program.weights),
                  static_cast<uint64_t>(runner.memory(program).arena_bytes), {}};
     LoadedProgram loaded = runner.load(std::move(program), nullptr);
     for (ValueId input : loaded.program().inputs) {
@@ -169,6 +170,7 @@ class Bench {
       loaded.upload(loaded.program().value(input).name, bytes.data(), static_cast<int64_t>(bytes.size()));
     }
     runner.run(loaded, {});  // pages are touched and the text's stage has run from here on
+    CallTimes calls;
     for (int i = 0; i < options_.repeat; ++i) {
       step(part + " " + precision + ": run " + std::to_string(i + 1) + " of " + std::to_string(options_.repeat));
       sample_peak(precision);
@@ -181,11 +183,14 @@ class Bench {
         runner.run(loaded, {});
         finish(runner, loaded);
       } else {
-        runner.run(loaded, {.profile = &profile});
+        calls.begin_run();
+        runner.run(loaded, {.profile = &profile, .after_node = [&](const NodeDone& done) { calls.after(done.node); }});
       }
       const double seconds = now() - start;
       if (seconds < best.seconds) keep(best, seconds, profile);
     }
+    best.fastest = calls.seconds();
+    for (OpRow& row : best.ops) row.fastest = calls.seconds(row.op);
     report_.parts.push_back(std::move(best));
   }
 

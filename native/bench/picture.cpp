@@ -72,7 +72,7 @@ PartRow time_picture(std::unique_ptr<Backend> backend, const ModelConfig& given,
   ModelRunner runner(store, index_of(*store), std::move(backend));
   const uint64_t arena = static_cast<uint64_t>(std::max(runner.memory(unet).arena_bytes, runner.memory(vae).arena_bytes));
   PartRow row{"picture of " + std::to_string(work.steps) + " steps", precision, std::numeric_limits<double>::infinity(),
-              work.steps * unet.flops + vae.flops, runner.packed_bytes(uses), arena, {}};
+              work.steps * unet.flops + vae.flops, 0, runner.packed_bytes(uses), arena, {}};
   for (int run = 0; run <= work.repeat; ++run) {
     before_run(run);
     const double start = now();

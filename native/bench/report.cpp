@@ -50,11 +50,14 @@ std::string part_text(const Report& r, const PartRow& part) {
                             mib(part.weight_bytes), mib(part.arena_bytes));
   if (!part.digest.empty()) text += "  pixels " + part.digest + "\n";
   if (part.ops.empty()) return text;
-  text += format("  %-20s %6s %10s %7s %10s %10s %7s\n", "op", "calls", "seconds", "time", "GFLOP", "GFLOP/s", "peak");
+  const double peak = r.peak(part.precision);
+  const auto fastest = [&](double flops, double seconds) { return percent(share(flops, seconds, peak), seconds > 0 ? peak : 0); };
+  if (part.fastest > 0) text += format("  each call at its fastest: %.4f s, %s\n", part.fastest, fastest(part.flops, part.fastest).c_str());
+  text += format("  %-20s %6s %10s %7s %10s %10s %7s %9s\n", "op", "calls", "seconds", "time", "GFLOP", "GFLOP/s", "peak", "fastest");
   for (const OpRow& op : part.ops) {
-    text += format("  %-20s %6lld %10.5f %5.1f %% %10.2f %10.1f %7s\n", op.op.c_str(), static_cast<long long>(op.calls), op.seconds,
+    text += format("  %-20s %6lld %10.5f %5.1f %% %10.2f %10.1f %7s %9s\n", op.op.c_str(), static_cast<long long>(op.calls), op.seconds,
                    part.seconds > 0 ? 100 * op.seconds / part.seconds : 0, op.flops * 1e-9, rate(op.flops, op.seconds),
-                   percent(share(op.flops, op.seconds, r.peak(part.precision)), r.peak(part.precision)).c_str());
+                   percent(share(op.flops, op.seconds, peak), peak).c_str(), fastest(op.flops, op.fastest).c_str());
   }
   return text;
 }
@@ -82,10 +85,16 @@ std::string number_or_null(double value) { return value > 0 ? number(value) : "n
 /// null where the peak is not known.
 std::string share_json(double share, double peak) { return peak > 0 ? number(share) : "null"; }
 
+/// What the calls make together, each as fast as in any run; nothing where they were not timed one by one.
+std::string fastest_json(double flops, double seconds, double peak) {
+  if (seconds <= 0) return "";
+  return ", \"fastest_seconds\": " + number(seconds) + ", \"fastest_share_of_peak\": " + share_json(share(flops, seconds, peak), peak);
+}
+
 std::string op_json(const OpRow& op, double peak) {
   return "{\"op\": " + json_quote(op.op) + ", \"calls\": " + std::to_string(op.calls) + ", \"seconds\": " + number(op.seconds) +
          ", \"gflop\": " + number(op.flops * 1e-9) + ", \"gflops\": " + number(rate(op.flops, op.seconds)) +
-         ", \"share_of_peak\": " + share_json(share(op.flops, op.seconds, peak), peak) + "}";
+         ", \"share_of_peak\": " + share_json(share(op.flops, op.seconds, peak), peak) + fastest_json(op.flops, op.fastest, peak) + "}";
 }
 
 template <typename Rows, typename ToJson>
@@ -121,7 +130,8 @@ std::string report_json(const Report& r) {
     return "{\"part\": " + json_quote(part.part) + ", \"precision\": " + json_quote(part.precision) + ", \"seconds\": " +
            number(part.seconds) + ", \"gflop\": " + number(part.flops * 1e-9) + ", \"gflops\": " + number(rate(part.flops, part.seconds)) +
            ", \"share_of_peak\": " + share_json(share(part.flops, part.seconds, peak), peak) +
-           (part.digest.empty() ? "" : ", \"digest\": " + json_quote(part.digest)) + ",\n     \"ops\": " +
+           fastest_json(part.flops, part.fastest, peak) + (part.digest.empty() ? "" : ", \"digest\": " + json_quote(part.digest)) +
+           ",\n     \"ops\": " +
            array_json(part.ops, "     ", [&](const OpRow& op) { return op_json(op, peak); }) + "}";
   });
   std::string text = "{\n  \"machine\": " + machine_json(r) + ",\n  \"peak\": {\"fp32_gflops\": " + number_or_null(r.fp32_gflops) +

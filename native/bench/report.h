@@ -13,11 +13,13 @@ struct OpRow {
   std::string op;
   int64_t calls = 0;
   double seconds = 0, flops = 0, bytes = 0;
+  double fastest = 0;  // seconds, each call as fast as in any run; 0: calls were not timed one by one
 };
 
 struct PartRow {
   std::string part, precision;
   double seconds = 0, flops = 0;
+  double fastest = 0;  // as an op's, of all of them
   uint64_t weight_bytes = 0, arena_bytes = 0;
   std::vector<OpRow> ops;
   std::string digest = {};  // of a picture's pixels, XXH64: equal where devices and runs give equal bytes
