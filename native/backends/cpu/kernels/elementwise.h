@@ -68,8 +68,8 @@ template <template <typename Out> class Product, typename How>
 constexpr StorageKernels storage_kernels() {
   using T = typename How::Stored;
   using Same = Product<T>;
-  return {{Same::kMaxVectors, Same::kMaxRows, Same::kStep, How::kQueries, How::kValueKeys, How::kValueRows},
-          run_chunks<Same>, run_chunks<Product<float>>, attention_scratch<How>, attention<How>, channel_sums<T>, scale_shift<T>,
+  return {{Same::kMaxVectors, Same::kMaxRows, Same::kBlockRows, Same::kStep, How::kQueries, How::kValueKeys, How::kValueRows},
+          product<Same>, product<Product<float>>, attention_scratch<How>, attention<How>, channel_sums<T>, scale_shift<T>,
           layer_norm<T>, activate<T>, geglu<T>, add<T>, scale<T>, from_f32<T>, to_f32<T>};
 }
 

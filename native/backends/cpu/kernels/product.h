@@ -1,6 +1,7 @@
 #pragma once
 // Blocks of a product: linear and conv2d alike. Included by the levels' files only, after a simd header.
 #include <cstdint>
+#include <type_traits>
 
 #include "backends/cpu/kernels/epilogue.h"
 #include "backends/cpu/kernels/table.h"
@@ -79,43 +80,61 @@ inline const T* panel_chunk(const Matrix& weight, int64_t length, int64_t column
          (chunk.stretch * length + chunk.k) * kVectors * F32::kLanes;
 }
 
-/// A panel's operands for one chunk and where its totals go: with one chunk all tiles share one tile of them.
-template <typename T, int kVectors>
-struct PanelChunk {
-  const T *a, *w, *twin;  // twin: under GEGLU, of the second factor
-  bool single;
-  Start start;
-  int64_t ldt;
-  float* totals;
-  PanelChunk(const ProductBlock& b, int64_t length, int64_t column, const Chunk& chunk, int64_t width)
-      : a(static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k),
-        w(panel_chunk<T, kVectors>(b.weight, length, column, chunk)),
-        twin(b.geglu ? panel_chunk<T, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr),
-        single(chunk.first && chunk.last), start(chunk.first ? Start::kStore : Start::kAdd),
-        ldt(single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1)),
-        totals(single ? b.totals : b.totals + (column - b.begin)) {}
-};
+/// of(vectors of the panel, as a constant; its first column) for each of the block's panels.
+template <int kMaxVectors, typename Of>
+inline void each_panel(const ProductBlock& b, Of of) {
+  const int64_t end = padded(b.end, F32::kLanes);
+  int64_t half_end = b.begin < b.weight.half ? b.weight.half : b.weight.n;
+  for (int64_t column = b.begin; column < end;) {
+    if (column >= half_end) half_end = b.weight.n;
+    const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, kMaxVectors);
+    switch (vectors) {
+      case 1: of(std::integral_constant<int, 1>{}, column); break;
+      case 2: of(std::integral_constant<int, 2>{}, column); break;
+      default: of(std::integral_constant<int, kMaxVectors>{}, column);
+    }
+    column += vectors * F32::kLanes;
+  }
+}
 
-/// Products by vectors.
+/// Products by vectors: chunk by chunk, so that a chunk of the left operand stays near while all panels pass by.
 template <typename T, typename Out>
 struct VectorProduct {
   static constexpr int kMaxVectors = cpu::kMaxVectors, kMaxRows = cpu::kMaxRows, kStep = Dot<T>::kStep;
-  static constexpr int64_t kChunkLength = Dot<T>::kChunkLength;
+  static constexpr int64_t kBlockRows = kVectorBlockRows;
 
+  static void run(const ProductBlock& b) {
+    for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {
+      for (int64_t k = 0; k < b.weight.length; k += Dot<T>::kChunkLength) {
+        const int64_t left = b.weight.length - k;
+        const int64_t count = left < Dot<T>::kChunkLength ? left : Dot<T>::kChunkLength;
+        const Chunk chunk{stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left};
+        each_panel<kMaxVectors>(b, [&](auto vectors, int64_t column) { panel<vectors()>(b, column, chunk); });
+      }
+    }
+  }
+
+ private:
   /// The chunk for the panel at `column` and, under GEGLU, for its twin; each tile is finished right after its last chunk,
   /// while its totals are in the first-level cache.
   template <int kVectors>
-  static void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
-    const PanelChunk<T, kVectors> run(b, Dot<T>::stored(b.weight.length), column, chunk, width);
-    const int64_t ldt = run.ldt;
-    float* totals = run.totals;
+  static void panel(const ProductBlock& b, int64_t column, const Chunk& chunk) {
+    const int64_t length = Dot<T>::stored(b.weight.length), width = padded(b.end, F32::kLanes) - b.begin;
+    const T* a = static_cast<const T*>(b.a) + chunk.stretch * b.stretch_stride + chunk.k;
+    const T* w = panel_chunk<T, kVectors>(b.weight, length, column, chunk);
+    const T* twin = b.geglu ? panel_chunk<T, kVectors>(b.weight, length, column + b.weight.half, chunk) : nullptr;
+    // With one chunk all tiles share one tile of totals.
+    const bool single = chunk.first && chunk.last;
+    const Start start = chunk.first ? Start::kStore : Start::kAdd;
+    const int64_t ldt = single ? 2 * kVectors * F32::kLanes : width * (b.geglu ? 2 : 1);
+    float* totals = single ? b.totals : b.totals + (column - b.begin);
     for (int64_t t = 0; t < b.tile_count; ++t) {
       const Tile& tile = b.tiles[t];
       float* gate = totals + ldt / 2;
-      multiply_rows<T, kVectors>(tile.rows, run.a + tile.a, b.row_stride, run.w, chunk.count, totals, ldt, run.start);
-      if (b.geglu) multiply_rows<T, kVectors>(tile.rows, run.a + tile.a, b.row_stride, run.twin, chunk.count, gate, ldt, run.start);
+      multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, w, chunk.count, totals, ldt, start);
+      if (b.geglu) multiply_rows<T, kVectors>(tile.rows, a + tile.a, b.row_stride, twin, chunk.count, gate, ldt, start);
       if (chunk.last) finish_tile<T, Out, kVectors>(b, tile, column, totals, gate, ldt);
-      if (!run.single) totals += tile.rows * ldt;
+      if (!single) totals += tile.rows * ldt;
     }
   }
 };
@@ -123,33 +142,9 @@ struct VectorProduct {
 template <typename Out>
 using FloatProduct = VectorProduct<float, Out>;
 
-/// One chunk for all the block's panels.
 template <typename Product>
-void all_panels(Product& product, const ProductBlock& b, const Chunk& chunk) {
-  const int64_t end = padded(b.end, F32::kLanes);
-  int64_t half_end = b.begin < b.weight.half ? b.weight.half : b.weight.n;
-  for (int64_t column = b.begin; column < end;) {
-    if (column >= half_end) half_end = b.weight.n;
-    const int64_t vectors = panel_vectors(padded(half_end - column, F32::kLanes) / F32::kLanes, Product::kMaxVectors);
-    switch (vectors) {
-      case 1: product.template panel<1>(b, column, chunk, end - b.begin); break;
-      case 2: product.template panel<2>(b, column, chunk, end - b.begin); break;
-      default: product.template panel<Product::kMaxVectors>(b, column, chunk, end - b.begin);
-    }
-    column += vectors * F32::kLanes;
-  }
-}
-
-template <typename Product>
-void run_chunks(const ProductBlock& b) {
-  Product product;
-  for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {
-    for (int64_t k = 0; k < b.weight.length; k += Product::kChunkLength) {
-      const int64_t left = b.weight.length - k;
-      const int64_t count = left < Product::kChunkLength ? left : Product::kChunkLength;
-      all_panels(product, b, {stretch, k, count, stretch == 0 && k == 0, stretch + 1 == b.weight.stretches && count == left});
-    }
-  }
+void product(const ProductBlock& b) {
+  Product().run(b);
 }
 
 }  // namespace

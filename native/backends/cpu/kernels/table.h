@@ -11,6 +11,10 @@ namespace sdgen::cpu {
 /// The contract's chunk of k. bf16 has no contract and takes twice as many, which are as many bytes.
 inline constexpr int64_t kChunk = 320;
 
+/// Rows of a block of products by vectors: its chunk of the left operand and its totals stay in the second-level cache.
+inline constexpr int64_t kVectorBlockRows = 128;
+inline constexpr int64_t kMostBlockRows = 512;  // any kernels'
+
 /// Rows of a left operand, `row_stride` (of the block) apart, and where their results go.
 struct Tile {
   int64_t a;                 // elements from the block's left operand to the first row's first value
@@ -70,6 +74,7 @@ struct Rows {
 struct Geometry {
   int max_vectors;  // of a panel
   int max_rows;     // of a tile
+  int64_t block_rows;  // rows that a product is given at once, at most kMostBlockRows
   int k_step;       // a packed stretch's length is a multiple
   int queries;      // of attention at once
   int value_keys;   // packed values come in groups of so many keys

@@ -18,91 +18,102 @@ struct TileOperands {
   int64_t stride;
 };
 
-/// y = or += a · w over `k` values: y's lower rows follow its upper ones, `ldy` floats apart. w: [k/2][16 · kVectors][2], k
-/// filled up to a multiple of 32 with zeros. The order within 32 values is the processor's, then ascending.
+/// The sums of two by two tiles in registers 0 to 3: those of the upper rows, then of the lower ones.
 template <int kVectors, bool kLower>
-inline void multiply_tiles(const TileOperands& a, const Bf16* w, int64_t k, float* y, int64_t ldy, Start start) {
-  constexpr int64_t kWidth = kVectors * 32, kWidthBytes = kWidth * 2;
-  const int64_t a_bytes = a.stride * 2, y_bytes = ldy * 4;
-  float* lower = y + a.upper_rows * ldy;
-  if (start == Start::kAdd) {
-    tile_load<0>(y, y_bytes);
-    if constexpr (kVectors == 2) tile_load<1>(y + 16, y_bytes);
-    if constexpr (kLower) tile_load<2>(lower, y_bytes);
-    if constexpr (kLower && kVectors == 2) tile_load<3>(lower + 16, y_bytes);
-  } else {
+struct TileSums {
+  static void clear() {
     tile_zero<0>();
     if constexpr (kVectors == 2) tile_zero<1>();
     if constexpr (kLower) tile_zero<2>();
     if constexpr (kLower && kVectors == 2) tile_zero<3>();
   }
-  const auto step = [&](const Bf16* upper_rows, const Bf16* lower_rows, int64_t stride_bytes) __attribute__((always_inline)) {
-    tile_load<4>(upper_rows, stride_bytes);
-    tile_load<6>(w, kWidthBytes);
-    tile_dot<0, 4, 6>();
-    if constexpr (kVectors == 2) {
-      tile_load<7>(w + 32, kWidthBytes);
-      tile_dot<1, 4, 7>();
-    }
-    if constexpr (kLower) {
-      tile_load<5>(lower_rows, stride_bytes);
-      tile_dot<2, 5, 6>();
-      if constexpr (kVectors == 2) tile_dot<3, 5, 7>();
-    }
-    w += kTileK / 2 * kWidth;
-  };
-  int64_t i = 0;
-  for (; i + kTileK <= k; i += kTileK) step(a.upper + i, a.lower + i, a_bytes);
-  if (i < k) {
+  /// y: the lower rows follow the upper ones, `ldy` floats apart.
+  static void load(const float* y, const float* lower, int64_t ldy) {
+    tile_load<0>(y, ldy * 4);
+    if constexpr (kVectors == 2) tile_load<1>(y + 16, ldy * 4);
+    if constexpr (kLower) tile_load<2>(lower, ldy * 4);
+    if constexpr (kLower && kVectors == 2) tile_load<3>(lower + 16, ldy * 4);
+  }
+  static void store(float* y, float* lower, int64_t ldy) {
+    tile_store<0>(y, ldy * 4);
+    if constexpr (kVectors == 2) tile_store<1>(y + 16, ldy * 4);
+    if constexpr (kLower) tile_store<2>(lower, ldy * 4);
+    if constexpr (kLower && kVectors == 2) tile_store<3>(lower + 16, ldy * 4);
+  }
+
+  /// += a · w over `k` values. w: [k/2][16 · kVectors][2], k filled up to a multiple of 32 with zeros; returns its end. The
+  /// order within 32 values is the processor's, then ascending.
+  static const Bf16* add(const TileOperands& a, const Bf16* w, int64_t k) {
+    int64_t i = 0;
+    for (; i + kTileK <= k; i += kTileK) w = step(a.upper + i, a.lower + i, a.stride * 2, w);
+    if (i == k) return w;
     // What follows the row in memory may be no number: it takes no part.
     alignas(64) Bf16 rest[2][kTileRows][kTileK] = {};
     for (int r = 0; r < a.upper_rows; ++r) __builtin_memcpy(rest[0][r], a.upper + r * a.stride + i, static_cast<size_t>(k - i) * 2);
     for (int r = 0; r < a.lower_rows; ++r) __builtin_memcpy(rest[1][r], a.lower + r * a.stride + i, static_cast<size_t>(k - i) * 2);
-    step(rest[0][0], rest[1][0], kTileK * 2);
+    return step(rest[0][0], rest[1][0], kTileK * 2, w);
   }
-  tile_store<0>(y, y_bytes);
-  if constexpr (kVectors == 2) tile_store<1>(y + 16, y_bytes);
-  if constexpr (kLower) tile_store<2>(lower, y_bytes);
-  if constexpr (kLower && kVectors == 2) tile_store<3>(lower + 16, y_bytes);
-}
 
-template <int kVectors>
-inline void multiply_tiles(const TileOperands& a, const Bf16* w, int64_t k, float* y, int64_t ldy, Start start) {
-  a.lower_rows > 0 ? multiply_tiles<kVectors, true>(a, w, k, y, ldy, start) : multiply_tiles<kVectors, false>(a, w, k, y, ldy, start);
-}
+ private:
+  static inline __attribute__((always_inline)) const Bf16* step(const Bf16* upper, const Bf16* lower, int64_t stride_bytes, const Bf16* w) {
+    constexpr int64_t kWidth = kVectors * 32;
+    tile_load<4>(upper, stride_bytes);
+    tile_load<6>(w, kWidth * 2);
+    tile_dot<0, 4, 6>();
+    if constexpr (kVectors == 2) {
+      tile_load<7>(w + 32, kWidth * 2);
+      tile_dot<1, 4, 7>();
+    }
+    if constexpr (kLower) {
+      tile_load<5>(lower, stride_bytes);
+      tile_dot<2, 5, 6>();
+      if constexpr (kVectors == 2) tile_dot<3, 5, 7>();
+    }
+    return w + kTileK / 2 * kWidth;
+  }
+};
 
 template <typename Out>
 struct TileProduct {
   static constexpr int kMaxVectors = 2, kMaxRows = kTileRows, kStep = kTileK;
-  // A panel's chunk is 32 KiB: it stays in the first-level cache while the rows pass by.
-  static constexpr int64_t kChunkLength = 512;
+  // So many rows share what a panel's weights cost to fetch.
+  static constexpr int64_t kBlockRows = kMostBlockRows;
 
-  /// As VectorProduct's, for two of the block's tiles at a time.
-  template <int kVectors>
-  void panel(const ProductBlock& b, int64_t column, const Chunk& chunk, int64_t width) {
-    const PanelChunk<Bf16, kVectors> run(b, padded(b.weight.length, kTileK), column, chunk, width);
-    const int64_t ldt = run.ldt;
-    float* totals = run.totals;
-    for (int64_t t = 0; t < b.tile_count; t += 2) {
-      const Tile& upper = b.tiles[t];
-      const bool both = t + 1 < b.tile_count;
-      const Tile& lower = b.tiles[both ? t + 1 : t];
-      const int lower_rows = both ? lower.rows : 0;
-      float* gate = totals + ldt / 2;
-      const TileOperands operands{run.a + upper.a, run.a + lower.a, upper.rows, lower_rows, b.row_stride};
-      shapes_.set(upper.rows, lower_rows);
-      multiply_tiles<kVectors>(operands, run.w, chunk.count, totals, ldt, run.start);
-      if (b.geglu) multiply_tiles<kVectors>(operands, run.twin, chunk.count, gate, ldt, run.start);
-      if (chunk.last) {
-        finish_tile<Bf16, Out, kVectors>(b, upper, column, totals, gate, ldt);
-        const int64_t below = upper.rows * ldt;
-        if (both) finish_tile<Bf16, Out, kVectors>(b, lower, column, totals + below, gate + below, ldt);
+  /// All of k for two by two tiles, whose sums never leave the registers, then the next rows; the panel's weights stay in the
+  /// second-level cache meanwhile.
+  void run(const ProductBlock& b) {
+    each_panel<kMaxVectors>(b, [&](auto vectors, int64_t column) {
+      for (int64_t t = 0; t < b.tile_count; t += 2) {
+        t + 1 < b.tile_count ? tiles<vectors(), true>(b, b.tiles[t], b.tiles[t + 1], column)
+                             : tiles<vectors(), false>(b, b.tiles[t], b.tiles[t], column);
       }
-      if (!run.single) totals += (upper.rows + lower_rows) * ldt;
-    }
+    });
   }
 
  private:
+  template <int kVectors, bool kLower>
+  void tiles(const ProductBlock& b, const Tile& upper, const Tile& lower, int64_t column) {
+    constexpr int64_t kLdt = 2 * kVectors * F32::kLanes;  // a gate's sums beside its factor's
+    shapes_.set(upper.rows, kLower ? lower.rows : 0);
+    float *totals = b.totals, *gate = totals + kLdt / 2;
+    multiply<kVectors, kLower>(b, upper, lower, column, totals, kLdt);
+    if (b.geglu) multiply<kVectors, kLower>(b, upper, lower, column + b.weight.half, gate, kLdt);
+    finish_tile<Bf16, Out, kVectors>(b, upper, column, totals, gate, kLdt);
+    const int64_t below = upper.rows * kLdt;
+    if (kLower) finish_tile<Bf16, Out, kVectors>(b, lower, column, totals + below, gate + below, kLdt);
+  }
+  template <int kVectors, bool kLower>
+  static void multiply(const ProductBlock& b, const Tile& upper, const Tile& lower, int64_t column, float* totals, int64_t ldt) {
+    using Sums = TileSums<kVectors, kLower>;
+    const Bf16* a = static_cast<const Bf16*>(b.a);
+    const Bf16* w = static_cast<const Bf16*>(b.weight.data) + column * b.weight.stretches * padded(b.weight.length, kTileK);
+    Sums::clear();
+    for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch, a += b.stretch_stride) {
+      w = Sums::add({a + upper.a, a + lower.a, upper.rows, kLower ? lower.rows : 0, b.row_stride}, w, b.weight.length);
+    }
+    Sums::store(totals, totals + upper.rows * ldt, ldt);
+  }
+
   TileShapes shapes_;
 };
 
@@ -118,8 +129,10 @@ struct TileAttention : PairedAttention<2> {
     const int64_t length = stored(size);
     for (int64_t j = 0; j < kKeyBlock; j += 2 * kTileRows) {
       const Bf16* rows = k + j * length;
-      multiply_tiles<2, true>({rows, rows + kTileRows * length, kTileRows, kTileRows, length}, query, length,
-                              scores + j * kQueries, kQueries, Start::kStore);
+      using Sums = TileSums<2, true>;
+      Sums::clear();
+      Sums::add({rows, rows + kTileRows * length, kTileRows, kTileRows, length}, query, length);
+      Sums::store(scores + j * kQueries, scores + (j + kTileRows) * kQueries, kQueries);
     }
   }
   template <bool kCausal>
@@ -127,14 +140,21 @@ struct TileAttention : PairedAttention<2> {
     // Keys that fill up the block weigh nothing.
     for (int64_t j = padded(keys, 2); j < kKeyBlock; j += 2) __builtin_memset(powers + j * kQueries, 0, 2 * kQueries * sizeof(Bf16));
     for (int64_t d = 0; d < size; d += 2 * kTileRows) {
-      const bool both = d + kTileRows < size;
-      const Bf16* rows = values + d * kKeyBlock;
-      const TileOperands operands{rows, rows + (both ? kTileRows * kKeyBlock : 0), kTileRows, both ? kTileRows : 0, kKeyBlock};
-      multiply_tiles<2>(operands, powers, kKeyBlock, o + d * kQueries, kQueries, Start::kAdd);
+      d + kTileRows < size ? weigh_rows<true>(values + d * kKeyBlock, powers, o + d * kQueries)
+                           : weigh_rows<false>(values + d * kKeyBlock, powers, o + d * kQueries);
     }
   }
 
  private:
+  template <bool kLower>
+  static void weigh_rows(const Bf16* rows, const Bf16* powers, float* o) {
+    using Sums = TileSums<2, kLower>;
+    float* lower = o + kTileRows * kQueries;
+    Sums::load(o, lower, kQueries);
+    Sums::add({rows, kLower ? rows + kTileRows * kKeyBlock : rows, kTileRows, kLower ? kTileRows : 0, kKeyBlock}, powers, kKeyBlock);
+    Sums::store(o, lower, kQueries);
+  }
+
   TileShapes shapes_;
 };
 

@@ -8,18 +8,16 @@
 namespace sdgen::cpu {
 namespace {
 
-// A block's chunk of the left operand and its totals stay in the second-level cache.
-constexpr int64_t kBlockRows = 128;
 constexpr int64_t kBlockColumns = 576;
 constexpr int64_t kNarrowColumns = 192;
-constexpr int64_t kMostTiles = kBlockRows + 1;  // of at least one row
+constexpr int64_t kMostTiles = kMostBlockRows + 1;  // of at least one row
+constexpr int64_t kBlockBytes = 1 << 20;           // of the left operand, which stay in the second-level cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// Column blocks of whole panels, none wider than kBlockColumns.
-std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t widest, int lanes, int max_vectors) {
+/// About `blocks` column blocks of whole panels.
+std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t blocks, int lanes, int max_vectors) {
   std::vector<int64_t> cuts{0};
-  const int64_t blocks = ceil_div(end, widest);
   const int64_t wanted = ceil_div(end, blocks);
   for (int64_t column = 0, half_end = std::min(matrix.half, end); column < end;) {
     if (column >= half_end) half_end = end;
@@ -29,21 +27,23 @@ std::vector<int64_t> column_cuts(const Matrix& matrix, int64_t end, int64_t wide
   return cuts;
 }
 
-/// What both ops share; `tile(i)` is tile i of `tiles`.
+/// What both ops share; `tile_at(i)` is tile i of `tiles`. row_bytes: of the left operand, what a row adds to those before it.
 template <typename TileAt>
-void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t rows, int64_t columns, const TileAt& tile_at) {
+void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t rows, int64_t columns, int64_t row_bytes,
+                 const TileAt& tile_at) {
   const Value& out = call.out_value();
   const StorageKernels& kernels = call.kernels(call.in_value(0).element);
   const auto kernel = out.element == call.in_value(0).element ? kernels.product : kernels.product_to_f32;
   // Where the weights are the larger part, a few columns' weights stay in the shared cache while all rows pass by.
   const bool by_columns = columns > rows;
+  const int64_t threads = call.pool.size();
   const int64_t widest = (by_columns ? kNarrowColumns : kBlockColumns) / (block.geglu ? 2 : 1);
-  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, widest, call.table.lanes, kernels.geometry.max_vectors);
+  const int64_t wanted = by_columns ? ceil_div(ceil_div(columns, widest), threads) * threads : ceil_div(columns, widest);
+  const std::vector<int64_t> cuts = column_cuts(block.weight, columns, wanted, call.table.lanes, kernels.geometry.max_vectors);
   const auto column_blocks = static_cast<int64_t>(cuts.size()) - 1;
 
   // Blocks in a number that shares out evenly, unless they are many anyway.
-  const int64_t threads = call.pool.size();
-  int64_t row_blocks = ceil_div(rows, kBlockRows);
+  int64_t row_blocks = ceil_div(rows, std::clamp(kBlockBytes / row_bytes, kVectorBlockRows, kernels.geometry.block_rows));
   if (row_blocks * column_blocks % threads != 0 && row_blocks < 8 * threads) row_blocks = ceil_div(row_blocks, threads) * threads;
   row_blocks = std::min(row_blocks, tiles);
 
@@ -72,8 +72,8 @@ void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t 
 }  // namespace
 
 uint64_t product_scratch(int threads) {
-  // Blocks are rounded up to whole tiles and panels.
-  constexpr uint64_t kEach = (kBlockRows + 16) * (kBlockColumns + 64) * sizeof(float);
+  // Blocks are rounded up to whole tiles and panels. Vectors' need the most: they keep a whole block's totals.
+  constexpr uint64_t kEach = (kVectorBlockRows + 16) * (kBlockColumns + 64) * sizeof(float);
   return kEach * static_cast<uint64_t>(threads);
 }
 
@@ -85,7 +85,7 @@ void run_op(const LinearOp& op, const OpCall& call) {
                            .weight = call.weight(0).matrix, .begin = 0, .end = 0, .geglu = op.geglu, .totals = nullptr, .bias = bias,
                            .activation = op.activation, .residual = op.residual ? call.call.inputs[1] : nullptr,
                            .out = call.call.output, .out_stride = columns};
-  run_product(call, block, tiles, rows, columns, [&](int64_t i) {
+  run_product(call, block, tiles, rows, columns, op.in * element_bytes(call.in_value(0).element), [&](int64_t i) {
     const int64_t row = rows * i / tiles;
     return Tile{row * op.in, row, static_cast<int32_t>(rows * (i + 1) / tiles - row), nullptr};
   });
@@ -103,7 +103,7 @@ void run_op(const Conv2dOp& op, const OpCall& call) {
                            .bias = call.weight(1).floats(), .activation = op.activation,
                            .residual = op.residual ? call.call.inputs[op.channel_add ? 2 : 1] : nullptr,
                            .out = call.call.output, .out_stride = op.out};
-  run_product(call, block, tiles, out.rows(), op.out, [&](int64_t i) {
+  run_product(call, block, tiles, out.rows(), op.out, op.stride * op.in * element_bytes(call.in_value(0).element), [&](int64_t i) {
     const int64_t part = i % tiles_a_row, line = i / tiles_a_row, y = line % out[1], image = line / out[1];
     const int64_t x = width * part / tiles_a_row, next = width * (part + 1) / tiles_a_row;
     return Tile{origin + image * grid.image + y * op.stride * grid.row + x * op.stride * op.in, line * width + x,
