@@ -69,7 +69,7 @@ struct VectorAttention {
 struct FloatAttention : VectorAttention<FloatAttention, kMaxVectors> {
   using Stored = float;
   static constexpr int64_t kValueStep = 1;  // elements between a key's packed values
-  static constexpr int kValueKeys = 1, kValueRows = 1;
+  static constexpr int kValueKeys = 1, kValueRows = 1, kBlocksInWork = 1;
   static int64_t stored(int64_t size) { return size; }
   static F32 power(F32 x) { return exp2_lanes(x); }
   static void put_powers(float* powers, int64_t j, int v, F32 even, F32 odd) {
@@ -128,20 +128,21 @@ struct Softmax {
 template <typename How>
 struct AttentionScratch {
   using T = typename How::Stored;
-  float* scores;  // [kKeyBlock][kQueries]
+  static constexpr int64_t kBlock = kKeyBlock * How::kQueries;
+  float* scores;  // [kKeyBlock][kQueries] for each of the blocks in work
   float* o;       // [size, to whole value_rows][kQueries]
   T* query;       // [stored size, and an even one][kQueries]
-  T* powers;      // [kKeyBlock][kQueries]
+  T* powers;      // [kKeyBlock][kQueries] for each of the blocks in work
   AttentionScratch(void* memory, int64_t size) {
     scores = static_cast<float*>(memory);
-    o = scores + kKeyBlock * How::kQueries;
+    o = scores + How::kBlocksInWork * kBlock;
     query = reinterpret_cast<T*>(o + padded(size, How::kValueRows) * How::kQueries);
     powers = query + query_rows(size) * How::kQueries;
   }
   static int64_t query_rows(int64_t size) { return padded(How::stored(size), 2); }
   static int64_t bytes(int64_t size) {
-    return (kKeyBlock + padded(size, How::kValueRows)) * How::kQueries * static_cast<int64_t>(sizeof(float)) +
-           (query_rows(size) + kKeyBlock) * How::kQueries * static_cast<int64_t>(sizeof(T));
+    return (How::kBlocksInWork * kKeyBlock + padded(size, How::kValueRows)) * How::kQueries * static_cast<int64_t>(sizeof(float)) +
+           (query_rows(size) + How::kBlocksInWork * kKeyBlock) * How::kQueries * static_cast<int64_t>(sizeof(T));
   }
 };
 
@@ -220,23 +221,43 @@ inline void raise_powers(const AttentionScratch<How>& scratch, int64_t keys, int
   for (int v = 0; v < How::kVectors; ++v) How::put_powers(scratch.powers, j, v, power(j, v), F32::zero());
 }
 
+/// Queries to columns; no output yet. Lanes without a query, and what fills up its size, take part as zeros.
+template <typename How>
+void begin_queries(const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<How>& scratch) {
+  using T = typename How::Stored;
+  const int64_t stored = How::stored(b.size);
+  if (queries < How::kQueries || stored != b.size) {
+    for (int64_t i = 0; i < stored * How::kQueries; ++i) scratch.query[i] = T{};
+  }
+  How::pack_queries(static_cast<const T*>(b.q) + (first - b.first) * b.q_stride, b.q_stride, queries, b.size, scratch.query);
+  for (int64_t i = 0; i < padded(b.size, How::kValueRows) * How::kQueries; ++i) scratch.o[i] = 0.0f;
+}
+
+/// o · (1/l), to rows.
+template <typename How>
+void end_queries(const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<How>& scratch, const F32* l) {
+  F32 inverse[How::kVectors];
+  for (int v = 0; v < How::kVectors; ++v) inverse[v] = F32::all(1.0f) / l[v];
+  for (int64_t d = 0; d < b.size; ++d) {
+    for (int v = 0; v < How::kVectors; ++v) {
+      float* o = scratch.o + d * How::kQueries + v * F32::kLanes;
+      (F32::load(o) * inverse[v]).store(o);
+    }
+  }
+  auto* out = static_cast<typename How::Stored*>(b.out) + (first - b.first) * b.out_stride;
+  How::unpack_outputs(scratch.o, queries, b.size, scratch.query, out, b.out_stride);
+}
+
 template <typename How, bool kCausal>
 void attend(How& how, const AttentionBlock& b, int64_t first, int64_t queries, const AttentionScratch<How>& scratch) {
   using T = typename How::Stored;
   const int64_t stored = How::stored(b.size), value_rows = padded(b.size, How::kValueRows);
-  const T* q = static_cast<const T*>(b.q) + (first - b.first) * b.q_stride;
-  // Lanes without a query, and what fills up its size, take part as zeros.
-  if (queries < How::kQueries || stored != b.size) {
-    for (int64_t i = 0; i < stored * How::kQueries; ++i) scratch.query[i] = T{};
-  }
-  How::pack_queries(q, b.q_stride, queries, b.size, scratch.query);
-  for (int64_t i = 0; i < value_rows * How::kQueries; ++i) scratch.o[i] = 0.0f;
+  begin_queries(b, first, queries, scratch);
   Softmax<How> state;
   for (int v = 0; v < How::kVectors; ++v) {
     state.m[v] = F32::all(-__builtin_inff());
     state.l[v] = F32::zero();
   }
-
   const int64_t last = kCausal && first + queries < b.keys ? first + queries : b.keys;
   for (int64_t key = 0; key < last; key += kKeyBlock) {
     const int64_t keys = last - key < kKeyBlock ? last - key : kKeyBlock;
@@ -246,17 +267,7 @@ void attend(How& how, const AttentionBlock& b, int64_t first, int64_t queries, c
     raise_powers<How, kCausal>(scratch, keys, ahead, F32::all(b.c), state);
     how.template weigh<kCausal>(static_cast<const T*>(b.v) + key * value_rows, b.size, scratch.powers, keys, ahead, scratch.o);
   }
-
-  F32 inverse[How::kVectors];
-  for (int v = 0; v < How::kVectors; ++v) inverse[v] = F32::all(1.0f) / state.l[v];
-  for (int64_t d = 0; d < b.size; ++d) {
-    for (int v = 0; v < How::kVectors; ++v) {
-      float* o = scratch.o + d * How::kQueries + v * F32::kLanes;
-      (F32::load(o) * inverse[v]).store(o);
-    }
-  }
-  T* out = static_cast<T*>(b.out) + (first - b.first) * b.out_stride;
-  How::unpack_outputs(scratch.o, queries, b.size, scratch.query, out, b.out_stride);
+  end_queries(b, first, queries, scratch, state.l);
 }
 
 template <typename How>
@@ -265,7 +276,13 @@ void attention(const AttentionBlock& b) {
   const AttentionScratch<How> scratch(b.scratch, b.size);
   for (int64_t done = 0; done < b.queries; done += How::kQueries) {
     const int64_t queries = b.queries - done < How::kQueries ? b.queries - done : How::kQueries;
-    (b.causal ? attend<How, true> : attend<How, false>)(how, b, b.first + done, queries, scratch);
+    if (b.causal) {
+      attend<How, true>(how, b, b.first + done, queries, scratch);
+    } else if constexpr (How::kBlocksInWork > 1) {
+      attend_ahead(how, b, b.first + done, queries, scratch);
+    } else {
+      attend<How, false>(how, b, b.first + done, queries, scratch);
+    }
   }
 }
 

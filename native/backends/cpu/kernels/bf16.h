@@ -123,7 +123,7 @@ struct PairedAttention {
 struct Bf16Attention : VectorAttention<Bf16Attention, kMaxVectors>, PairedAttention<kMaxVectors> {
   using VectorAttention::kQueries;
   static constexpr int64_t kValueStep = 2;  // two keys side by side
-  static constexpr int kValueKeys = 2, kValueRows = 1;
+  static constexpr int kValueKeys = 2, kValueRows = 1, kBlocksInWork = 1;
   static int64_t stored(int64_t size) { return Dot<Bf16>::stored(size); }
 
   template <int kRows, bool kCausal>

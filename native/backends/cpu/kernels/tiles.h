@@ -8,6 +8,8 @@
 namespace sdgen::cpu {
 namespace {
 
+#define SDGEN_INLINE inline __attribute__((always_inline))
+
 constexpr int kTileRows = 16;
 constexpr int64_t kTileK = 32;  // values of a row that a register holds
 
@@ -18,9 +20,17 @@ struct TileOperands {
   int64_t stride;
 };
 
-/// The sums of two by two tiles in registers 0 to 3: those of the upper rows, then of the lower ones.
+/// Work laid between instructions of tiles: none.
+struct Nothing {
+  void operator()() const {}
+};
+
+/// The sums of two by two tiles in registers 0 to 3: those of the upper rows, then of the lower ones. `between` is called
+/// between the instructions: the processor overlaps tiles with vectors only where they alternate closely.
 template <int kVectors, bool kLower>
 struct TileSums {
+  static constexpr int kStepGaps = kLower ? kVectors + 1 : kVectors, kMoveGaps = (kLower ? 2 : 1) * kVectors;  // calls of it
+
   static void clear() {
     tile_zero<0>();
     if constexpr (kVectors == 2) tile_zero<1>();
@@ -28,46 +38,53 @@ struct TileSums {
     if constexpr (kLower && kVectors == 2) tile_zero<3>();
   }
   /// y: the lower rows follow the upper ones, `ldy` floats apart.
-  static void load(const float* y, const float* lower, int64_t ldy) {
-    tile_load<0>(y, ldy * 4);
-    if constexpr (kVectors == 2) tile_load<1>(y + 16, ldy * 4);
-    if constexpr (kLower) tile_load<2>(lower, ldy * 4);
-    if constexpr (kLower && kVectors == 2) tile_load<3>(lower + 16, ldy * 4);
+  template <typename Between>
+  static SDGEN_INLINE void load(const float* y, const float* lower, int64_t ldy, Between&& between) {
+    tile_load<0>(y, ldy * 4), between();
+    if constexpr (kVectors == 2) tile_load<1>(y + 16, ldy * 4), between();
+    if constexpr (kLower) tile_load<2>(lower, ldy * 4), between();
+    if constexpr (kLower && kVectors == 2) tile_load<3>(lower + 16, ldy * 4), between();
   }
-  static void store(float* y, float* lower, int64_t ldy) {
-    tile_store<0>(y, ldy * 4);
-    if constexpr (kVectors == 2) tile_store<1>(y + 16, ldy * 4);
-    if constexpr (kLower) tile_store<2>(lower, ldy * 4);
-    if constexpr (kLower && kVectors == 2) tile_store<3>(lower + 16, ldy * 4);
+  template <typename Between = Nothing>
+  static SDGEN_INLINE void store(float* y, float* lower, int64_t ldy, Between&& between = {}) {
+    tile_store<0>(y, ldy * 4), between();
+    if constexpr (kVectors == 2) tile_store<1>(y + 16, ldy * 4), between();
+    if constexpr (kLower) tile_store<2>(lower, ldy * 4), between();
+    if constexpr (kLower && kVectors == 2) tile_store<3>(lower + 16, ldy * 4), between();
   }
 
   /// += a · w over `k` values. w: [k/2][16 · kVectors][2], k filled up to a multiple of 32 with zeros; returns its end. The
   /// order within 32 values is the processor's, then ascending.
-  static const Bf16* add(const TileOperands& a, const Bf16* w, int64_t k) {
+  template <typename Between = Nothing>
+  static SDGEN_INLINE const Bf16* add(const TileOperands& a, const Bf16* w, int64_t k, Between&& between = {}) {
     int64_t i = 0;
-    for (; i + kTileK <= k; i += kTileK) w = step(a.upper + i, a.lower + i, a.stride * 2, w);
+    for (; i + kTileK <= k; i += kTileK) w = step(a.upper + i, a.lower + i, a.stride * 2, w, between);
     if (i == k) return w;
     // What follows the row in memory may be no number: it takes no part.
     alignas(64) Bf16 rest[2][kTileRows][kTileK] = {};
     for (int r = 0; r < a.upper_rows; ++r) __builtin_memcpy(rest[0][r], a.upper + r * a.stride + i, static_cast<size_t>(k - i) * 2);
     for (int r = 0; r < a.lower_rows; ++r) __builtin_memcpy(rest[1][r], a.lower + r * a.stride + i, static_cast<size_t>(k - i) * 2);
-    return step(rest[0][0], rest[1][0], kTileK * 2, w);
+    return step(rest[0][0], rest[1][0], kTileK * 2, w, between);
   }
 
  private:
-  static inline __attribute__((always_inline)) const Bf16* step(const Bf16* upper, const Bf16* lower, int64_t stride_bytes, const Bf16* w) {
+  template <typename Between>
+  static SDGEN_INLINE const Bf16* step(const Bf16* upper, const Bf16* lower, int64_t stride_bytes, const Bf16* w, Between&& between) {
     constexpr int64_t kWidth = kVectors * 32;
     tile_load<4>(upper, stride_bytes);
     tile_load<6>(w, kWidth * 2);
     tile_dot<0, 4, 6>();
+    between();
     if constexpr (kVectors == 2) {
       tile_load<7>(w + 32, kWidth * 2);
       tile_dot<1, 4, 7>();
+      between();
     }
     if constexpr (kLower) {
       tile_load<5>(lower, stride_bytes);
       tile_dot<2, 5, 6>();
       if constexpr (kVectors == 2) tile_dot<3, 5, 7>();
+      between();
     }
     return w + kTileK / 2 * kWidth;
   }
@@ -112,47 +129,6 @@ struct TileProduct {
       w = Sums::add({a + upper.a, a + lower.a, upper.rows, kLower ? lower.rows : 0, b.row_stride}, w, b.weight.length);
     }
     Sums::store(totals, totals + upper.rows * ldt, ldt);
-  }
-
-  TileShapes shapes_;
-};
-
-/// Attention whose two products are tiles': keys by queries, and values (a group of keys side by side) by powers.
-struct TileAttention : PairedAttention<2> {
-  static constexpr int kVectors = 2;
-  static constexpr int kValueKeys = kKeyBlock, kValueRows = kTileRows;
-  static int64_t stored(int64_t size) { return padded(size, kTileK); }
-
-  TileAttention() { shapes_.set(kTileRows, kTileRows); }
-  /// All keys of the block, those that fill it up included: their scores are not read.
-  void score(const Bf16* k, int64_t, const Bf16* query, int64_t size, float* scores) {
-    const int64_t length = stored(size);
-    for (int64_t j = 0; j < kKeyBlock; j += 2 * kTileRows) {
-      const Bf16* rows = k + j * length;
-      using Sums = TileSums<2, true>;
-      Sums::clear();
-      Sums::add({rows, rows + kTileRows * length, kTileRows, kTileRows, length}, query, length);
-      Sums::store(scores + j * kQueries, scores + (j + kTileRows) * kQueries, kQueries);
-    }
-  }
-  template <bool kCausal>
-  void weigh(const Bf16* values, int64_t size, Bf16* powers, int64_t keys, int64_t, float* o) {
-    // Keys that fill up the block weigh nothing.
-    for (int64_t j = padded(keys, 2); j < kKeyBlock; j += 2) __builtin_memset(powers + j * kQueries, 0, 2 * kQueries * sizeof(Bf16));
-    for (int64_t d = 0; d < size; d += 2 * kTileRows) {
-      d + kTileRows < size ? weigh_rows<true>(values + d * kKeyBlock, powers, o + d * kQueries)
-                           : weigh_rows<false>(values + d * kKeyBlock, powers, o + d * kQueries);
-    }
-  }
-
- private:
-  template <bool kLower>
-  static void weigh_rows(const Bf16* rows, const Bf16* powers, float* o) {
-    using Sums = TileSums<2, kLower>;
-    float* lower = o + kTileRows * kQueries;
-    Sums::load(o, lower, kQueries);
-    Sums::add({rows, kLower ? rows + kTileRows * kKeyBlock : rows, kTileRows, kLower ? kTileRows : 0, kKeyBlock}, powers, kKeyBlock);
-    Sums::store(o, lower, kQueries);
   }
 
   TileShapes shapes_;

@@ -1,7 +1,7 @@
 #include "backends/cpu/simd/avx512.h"
 #include "backends/cpu/simd/tiles.h"
 
-#include "backends/cpu/kernels/tiles.h"
+#include "backends/cpu/kernels/tile_attention.h"
 #include "backends/cpu/kernels/elementwise.h"
 
 namespace sdgen::cpu {
