@@ -19,7 +19,7 @@ void activate(Activation kind, const void* from, int64_t count, void* to) {
   const T* x = static_cast<const T*>(from);
   for (int64_t i = 0; i < count; i += kStrip) {
     load_row<kStrip>(x + i, count - i, strip);
-    activate_row<kStrip>(kind, strip);
+    activate_row<T, kStrip>(kind, strip);
     store_row<kStrip>(strip, count - i, static_cast<T*>(to) + i);
   }
 }
@@ -33,7 +33,7 @@ void geglu(const Rows& rows, void* to) {
     for (int64_t c = 0; c < rows.channels; c += kStrip) {
       load_row<kStrip>(x + c, rows.channels - c, value);
       load_row<kStrip>(x + rows.channels + c, rows.channels - c, gate);
-      for (int i = 0; i < kStrip; ++i) value[i] = value[i] * math::gelu_f32(gate[i]);
+      gate_row<T, kStrip>(gate, value);
       store_row<kStrip>(value, rows.channels - c, y + c);
     }
   }

@@ -77,7 +77,7 @@ inline void scale_shift_rows(const Rows& rows, const float* scale, const float* 
         if (n <= at) break;
         fma(load_up_to(x + at, n - at), load_up_to(scale + c + at, n - at), load_up_to(shift + c + at, n - at)).store(strip + at);
       }
-      if constexpr (kSilu) activate_row<kStrip>(Activation::kSilu, strip);
+      if constexpr (kSilu) activate_row<T, kStrip>(Activation::kSilu, strip);
       store_row<kStrip>(strip, n, y);
     }
     // The strips' steps may have passed the row's end.
