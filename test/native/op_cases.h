@@ -97,6 +97,12 @@ inline std::vector<ConvCase> conv_cases() {
     }
   }
   cases.push_back({{1, 1, 1, 900}, 132, 3, 1, 1, 1});  // its weight is read in two pieces, cut inside a panel
+  // Few outputs: pixels beyond a vector's, rows beyond a band's, channels beyond a chunk's.
+  for (const ConvCase& c : {ConvCase{{1, 17, 66, 107}, 3, 3, 1, 1, 1}, ConvCase{{2, 3, 131, 18}, 2, 3, 1, 1, 1},
+                            ConvCase{{1, 35, 15, 16}, 4, 3, 1, 1, 1}, ConvCase{{1, 2, 65, 33}, 1, 1, 1, 0, 0},
+                            ConvCase{{1, 1, 64, 330}, 4, 1, 1, 0, 0}}) {
+    cases.push_back(c);
+  }
   return cases;
 }
 

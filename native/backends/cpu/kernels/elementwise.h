@@ -2,6 +2,7 @@
 // Ops without a sum. Included by the levels' files only, after norm.h.
 #include <cstdint>
 
+#include "backends/cpu/kernels/narrow.h"
 #include "backends/cpu/kernels/norm.h"
 
 namespace sdgen::cpu {
@@ -68,8 +69,10 @@ template <template <typename Out> class Product, typename How>
 constexpr StorageKernels storage_kernels() {
   using T = typename How::Stored;
   using Same = Product<T>;
+  using Narrow = NarrowConv<T>;
   return {{Same::kMaxVectors, Same::kMaxRows, Same::kBlockRows, Same::kStep, How::kQueries, How::kValueKeys, How::kValueRows},
-          product<Same>, product<Product<float>>, attention_scratch<How>, attention<How>, channel_sums<T>, scale_shift<T>,
+          product<Same>, product<Product<float>>, Same::kNarrow ? Narrow::kPixels : 0, Narrow::scratch, Narrow::template run<T>,
+          Narrow::template run<float>, attention_scratch<How>, attention<How>, channel_sums<T>, scale_shift<T>,
           layer_norm<T>, activate<T>, geglu<T>, add<T>, scale<T>, from_f32<T>, to_f32<T>};
 }
 

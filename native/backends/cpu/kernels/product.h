@@ -5,6 +5,7 @@
 
 #include "backends/cpu/kernels/epilogue.h"
 #include "backends/cpu/kernels/table.h"
+#include "backends/cpu/kernels/transpose.h"
 #include "backends/cpu/packing.h"
 
 namespace sdgen::cpu {
@@ -102,6 +103,7 @@ template <typename T, typename Out>
 struct VectorProduct {
   static constexpr int kMaxVectors = cpu::kMaxVectors, kMaxRows = cpu::kMaxRows, kStep = Dot<T>::kStep;
   static constexpr int64_t kBlockRows = kVectorBlockRows;
+  static constexpr bool kNarrow = true;  // few outputs leave most lanes idle
 
   static void run(const ProductBlock& b) {
     for (int64_t stretch = 0; stretch < b.weight.stretches; ++stretch) {

@@ -49,6 +49,20 @@ struct ProductBlock {
   int64_t out_stride;      // elements between output rows
 };
 
+/// Pixels of a convolution with stride 1 and at most kMostNarrow outputs.
+inline constexpr int64_t kMostNarrow = 4;
+struct NarrowBlock {
+  const void* a;           // the first pixel's first tap
+  int64_t row_stride;      // elements between the picture's rows
+  int64_t channels, kernel, outputs;
+  int64_t rows, pixels;    // pixels: of a row, at most narrow_pixels
+  Matrix weight;           // one panel
+  const float* bias;       // [outputs], or null
+  void* out;
+  int64_t out_stride;      // elements between output rows
+  void* scratch;           // narrow_scratch(kernel, channels, outputs) bytes
+};
+
 /// Queries of one head over all keys. q and out: rows `stride` elements apart. k and v are packed as the storage type's
 /// geometry says: keys [keys][size], their size filled up to k_step; values [keys / value_keys][size][value_keys], filled up
 /// to whole groups and to value_rows of the size. What is filled up is zero.
@@ -86,6 +100,10 @@ struct StorageKernels {
   Geometry geometry;
   void (*product)(const ProductBlock& block);           // output in the same storage
   void (*product_to_f32)(const ProductBlock& block);    // output float32, no residual
+  int64_t narrow_pixels;                                // 0: few outputs are best done as many are
+  int64_t (*narrow_scratch)(int64_t kernel, int64_t channels, int64_t outputs);
+  void (*narrow)(const NarrowBlock& block);
+  void (*narrow_to_f32)(const NarrowBlock& block);
   int64_t (*attention_scratch)(int64_t size);
   void (*attention)(const AttentionBlock& block);
   /// Group norm's sums over up to 128 pixels; `means` null: of x, else of (x − mean)².

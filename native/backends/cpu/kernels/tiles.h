@@ -95,6 +95,7 @@ struct TileProduct {
   static constexpr int kMaxVectors = 2, kMaxRows = kTileRows, kStep = kTileK;
   // So many rows share what a panel's weights cost to fetch.
   static constexpr int64_t kBlockRows = kMostBlockRows;
+  static constexpr bool kNarrow = false;  // a tile is quicker than vectors even where most of it is idle
 
   /// All of k for two by two tiles, whose sums never leave the registers, then the next rows; the panel's weights stay in the
   /// second-level cache meanwhile.

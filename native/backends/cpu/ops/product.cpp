@@ -69,6 +69,31 @@ void run_product(const OpCall& call, ProductBlock block, int64_t tiles, int64_t 
   });
 }
 
+constexpr int64_t kNarrowRows = 16;  // of the output, a task
+
+bool is_narrow(const Conv2dOp& op, const StorageKernels& kernels) {
+  return kernels.narrow_pixels > 0 && op.out <= kMostNarrow && op.stride == 1 && op.activation == Activation::kNone && !op.residual &&
+         !op.channel_add && kernels.narrow_scratch(op.kernel, op.in, op.out) <= static_cast<int64_t>(product_scratch(1));
+}
+
+void run_narrow(const Conv2dOp& op, const OpCall& call, const PixelGrid& grid, int64_t origin) {
+  const Shape& out = call.out_shape();
+  const Element from = call.in_value(0).element, to = call.out_value().element;
+  const StorageKernels& kernels = call.kernels(from);
+  const auto kernel = from == to ? kernels.narrow : kernels.narrow_to_f32;
+  const int64_t strips = ceil_div(out[2], kernels.narrow_pixels), bands = ceil_div(out[1], kNarrowRows);
+  call.pool.parallel_for(out[0] * strips * bands, 1, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t x = t % strips * kernels.narrow_pixels, y = t / strips % bands * kNarrowRows, image = t / (strips * bands);
+      kernel({.a = at(call.call.inputs[0], from, origin + image * grid.image + y * grid.row + x * op.in), .row_stride = grid.row,
+              .channels = op.in, .kernel = op.kernel, .outputs = op.out, .rows = std::min(kNarrowRows, out[1] - y),
+              .pixels = std::min(kernels.narrow_pixels, out[2] - x), .weight = call.weight(0).matrix, .bias = call.weight(1).floats(),
+              .out = at(call.call.output, to, ((image * out[1] + y) * out[2] + x) * op.out), .out_stride = out[2] * op.out,
+              .scratch = call.scratch + static_cast<uint64_t>(thread) * product_scratch(1)});
+    }
+  });
+}
+
 }  // namespace
 
 uint64_t product_scratch(int threads) {
@@ -97,6 +122,7 @@ void run_op(const Conv2dOp& op, const OpCall& call) {
   const int64_t width = out[2], tiles_a_row = ceil_div(width, call.kernels(call.in_value(0).element).geometry.max_rows), tiles = out[0] * out[1] * tiles_a_row;
   // From pixel (0, 0) to the first tap of output (0, 0), in the halo.
   const int64_t origin = grid.origin - op.pad_before * (grid.row + op.in);
+  if (is_narrow(op, call.kernels(call.in_value(0).element))) return run_narrow(op, call, grid, origin);
   const auto* channel_add = op.channel_add ? call.in<float>(1) : nullptr;
   const ProductBlock block{.a = call.call.inputs[0], .row_stride = op.stride * op.in, .stretch_stride = grid.row, .tiles = nullptr,
                            .tile_count = 0, .weight = call.weight(0).matrix, .begin = 0, .end = 0, .geglu = false, .totals = nullptr,

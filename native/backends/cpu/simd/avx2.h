@@ -47,6 +47,29 @@ inline F32 from_lane(int64_t first, F32 yes, F32 no) {
 }
 /// Whether any lane of a and b differs.
 inline bool differ(F32 a, F32 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_NEQ_UQ)) != 0; }
+/// Lane j of x[i] and lane i of x[j] change places.
+inline void transpose_lanes(F32 (&x)[8]) {
+  F32 y[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    y[i].v = _mm256_unpacklo_ps(x[i].v, x[i + 1].v);
+    y[i + 1].v = _mm256_unpackhi_ps(x[i].v, x[i + 1].v);
+  }
+  // In each half: rows i … i + 3 of columns 0 to 3.
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    x[i].v = _mm256_shuffle_ps(y[i].v, y[i + 2].v, 0x44);
+    x[i + 1].v = _mm256_shuffle_ps(y[i].v, y[i + 2].v, 0xee);
+    x[i + 2].v = _mm256_shuffle_ps(y[i + 1].v, y[i + 3].v, 0x44);
+    x[i + 3].v = _mm256_shuffle_ps(y[i + 1].v, y[i + 3].v, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m256 a = x[i].v, b = x[i + 4].v;
+    x[i].v = _mm256_permute2f128_ps(a, b, 0x20);
+    x[i + 4].v = _mm256_permute2f128_ps(a, b, 0x31);
+  }
+}
 
 }  // namespace
 }  // namespace sdgen::cpu

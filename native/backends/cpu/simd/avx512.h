@@ -65,6 +65,36 @@ inline F32 from_lane(int64_t first, F32 yes, F32 no) {
 }
 /// Whether any lane of a and b differs.
 inline bool differ(F32 a, F32 b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_NEQ_UQ) != 0; }
+/// Lane j of x[i] and lane i of x[j] change places.
+inline void transpose_lanes(F32 (&x)[16]) {
+  F32 y[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    y[i].v = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
+    y[i + 1].v = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+  }
+  // In each of the four quarters: rows i … i + 3 of columns 0 to 3.
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const auto low = [&](int a) { return _mm512_castps_pd(y[i + a].v); };
+    x[i].v = _mm512_castpd_ps(_mm512_unpacklo_pd(low(0), low(2)));
+    x[i + 1].v = _mm512_castpd_ps(_mm512_unpackhi_pd(low(0), low(2)));
+    x[i + 2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(low(1), low(3)));
+    x[i + 3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(low(1), low(3)));
+  }
+  // Quarters change places: first those of neighbours, then those of both halves.
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512 a = _mm512_shuffle_f32x4(x[i].v, x[i + 4].v, 0x88), b = _mm512_shuffle_f32x4(x[i].v, x[i + 4].v, 0xdd);
+    const __m512 c = _mm512_shuffle_f32x4(x[i + 8].v, x[i + 12].v, 0x88), d = _mm512_shuffle_f32x4(x[i + 8].v, x[i + 12].v, 0xdd);
+    y[i].v = _mm512_shuffle_f32x4(a, c, 0x88);
+    y[i + 8].v = _mm512_shuffle_f32x4(a, c, 0xdd);
+    y[i + 4].v = _mm512_shuffle_f32x4(b, d, 0x88);
+    y[i + 12].v = _mm512_shuffle_f32x4(b, d, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) x[i] = y[i];
+}
 
 }  // namespace
 }  // namespace sdgen::cpu

@@ -55,6 +55,16 @@ inline bool differ(F32 a, F32 b) {
   }
   return false;
 }
+/// Lane j of x[i] and lane i of x[j] change places.
+inline void transpose_lanes(F32 (&x)[4]) {
+  for (int i = 0; i < 4; ++i) {
+    for (int j = i + 1; j < 4; ++j) {
+      const float kept = x[i].v[j];
+      x[i].v[j] = x[j].v[i];
+      x[j].v[i] = kept;
+    }
+  }
+}
 
 }  // namespace
 }  // namespace sdgen::cpu
