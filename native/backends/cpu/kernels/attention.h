@@ -13,7 +13,7 @@ constexpr int64_t kKeyBlock = 64;
 /// 2^clamp(x, -126, 127): math::exp2_f32, lane by lane.
 inline F32 exp2_lanes(F32 x) {
   x = min(max(x, F32::all(-126.0f)), F32::all(127.0f));
-  const F32 shifter = F32::all(0x1.8p23f), t = x + shifter, r = x - (t - shifter);
+  const F32 shifter = F32::all(0x1.8p23f), t = x + shifter, n = t - shifter, r = x - n;
   F32 p = F32::all(0x1.416b52p-13f);
   p = fma(p, r, F32::all(0x1.5f082ep-10f));
   p = fma(p, r, F32::all(0x1.3b2de0p-7f));
@@ -21,7 +21,7 @@ inline F32 exp2_lanes(F32 x) {
   p = fma(p, r, F32::all(0x1.ebfbdcp-3f));
   p = fma(p, r, F32::all(0x1.62e430p-1f));
   p = fma(p, r, F32::all(1.0f));
-  return p * add_bits(to_exponent(t), 0x3f800000u);
+  return times_two_to(p, n, t);
 }
 
 /// Rows of the next tile when `left` are to be shared out among tiles of about the same height.
@@ -78,15 +78,11 @@ struct FloatAttention : VectorAttention<FloatAttention, kMaxVectors> {
   }
   /// Rows of q to columns: [size][kQueries].
   static void pack_queries(const float* q, int64_t stride, int64_t queries, int64_t size, float* packed) {
-    for (int64_t d = 0; d < size; ++d) {
-      for (int64_t lane = 0; lane < queries; ++lane) packed[d * kQueries + lane] = q[lane * stride + d];
-    }
+    transpose(q, stride, queries, size, packed, kQueries);
   }
   /// Columns of o (scaled already) to rows.
   static void unpack_outputs(const float* o, int64_t queries, int64_t size, float*, float* out, int64_t stride) {
-    for (int64_t lane = 0; lane < queries; ++lane) {
-      for (int64_t d = 0; d < size; ++d) out[lane * stride + d] = o[d * kQueries + lane];
-    }
+    transpose(o, kQueries, size, queries, out, stride);
   }
 
   /// o = fma(p_j, v_j, o) in key order for kRows values of the head; `values` [keys][size].

@@ -47,6 +47,8 @@ inline F32 from_lane(int64_t first, F32 yes, F32 no) {
 }
 /// Whether any lane of a and b differs.
 inline bool differ(F32 a, F32 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_NEQ_UQ)) != 0; }
+/// p · 2^n for a whole n in [-126, 127]; t = n + 1.5 · 2^23, whose lowest bits are n's.
+inline F32 times_two_to(F32 p, F32, F32 t) { return p * add_bits(to_exponent(t), 0x3f800000u); }
 /// Lane j of x[i] and lane i of x[j] change places.
 inline void transpose_lanes(F32 (&x)[8]) {
   F32 y[8];

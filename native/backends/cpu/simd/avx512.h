@@ -65,6 +65,8 @@ inline F32 from_lane(int64_t first, F32 yes, F32 no) {
 }
 /// Whether any lane of a and b differs.
 inline bool differ(F32 a, F32 b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_NEQ_UQ) != 0; }
+/// p · 2^n for a whole n in [-126, 127].
+inline F32 times_two_to(F32 p, F32 n, F32) { return {_mm512_scalef_ps(p.v, n.v)}; }
 /// Lane j of x[i] and lane i of x[j] change places.
 inline void transpose_lanes(F32 (&x)[16]) {
   F32 y[16];

@@ -55,6 +55,8 @@ inline bool differ(F32 a, F32 b) {
   }
   return false;
 }
+/// p · 2^n for a whole n in [-126, 127]; t = n + 1.5 · 2^23, whose lowest bits are n's.
+inline F32 times_two_to(F32 p, F32, F32 t) { return p * add_bits(to_exponent(t), 0x3f800000u); }
 /// Lane j of x[i] and lane i of x[j] change places.
 inline void transpose_lanes(F32 (&x)[4]) {
   for (int i = 0; i < 4; ++i) {
