@@ -15,7 +15,7 @@ namespace sdgen {
 
 struct BackendInfo {
   std::string name, description, isa;
-  std::vector<std::string> precisions;
+  std::vector<std::string> precisions;  // that it multiplies in hardware, the fastest last
   std::string missing = {};  // why a known precision is not to be had here, or where there is none at all, the device;
                              // empty: it is not built
 };

@@ -33,7 +33,7 @@ export interface DeviceInfo {
   readonly name: DeviceName;
   /** For people, e.g. "plain loops of the numerics contract". */
   readonly description: string;
-  /** Empty where the device cannot be used here. */
+  /** Those it multiplies in hardware, the fastest last; empty where the device cannot be used here. */
   readonly precisions: readonly Precision[];
   /** The instruction set that runs, e.g. "avx512bf16" or "portable". */
   readonly isa: string;

@@ -36,13 +36,10 @@ function findDevice(asked: string, devices: readonly DeviceInfo[]): DeviceInfo {
   );
 }
 
-/** What "auto" tries, fastest first: a device lists a precision only where its hardware multiplies it. */
-const PREFERRED_PRECISIONS = ['fp16', 'bf16', 'fp32'] as const;
-
 function findPrecision(asked: string, device: DeviceInfo): Precision {
   const here = device.precisions.join(', ');
   if (asked === 'auto') {
-    const best = PREFERRED_PRECISIONS.find((precision) => device.precisions.includes(precision));
+    const best = device.precisions.at(-1);
     if (best === undefined) throw new UsageError(`device ${device.name} has no precision`, 'precision');
     return best;
   }

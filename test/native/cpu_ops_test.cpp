@@ -130,3 +130,19 @@ TEST(cpu_bf16_conv2d_errs_as_bf16_does) { check_bf16(conv_cases()); }
 TEST(cpu_bf16_group_norm_errs_as_bf16_does) { check_bf16(group_norm_cases()); }
 TEST(cpu_bf16_layer_norm_errs_as_bf16_does) { check_bf16(layer_norm_cases()); }
 TEST(cpu_bf16_attention_errs_as_bf16_does) { check_bf16(attention_cases()); }
+TEST(cpu_bf16_attention_over_many_blocks_errs_as_bf16_does) {
+  // Many blocks of keys in work at once; the steep ones' maxima rise by more than the powers have headroom for.
+  check_bf16(std::vector<AttentionCase>{{1, 33, 320, 2, 40, false, 1.0f}, {2, 64, 449, 1, 80, false, 1.0f}, {1, 40, 300, 1, 160, false, 20.0f},
+                                        {1, 32, 577, 1, 16, false, 20.0f}, {1, 70, 257, 2, 24, false, 20.0f}});
+}
+
+TEST(cpu_lists_its_fastest_precision_last) {
+  using sdgen::cpu::Level;
+  using Names = std::vector<std::string>;
+  CHECK((sdgen::cpu::info({Level::kAvx512, ""}).precisions == Names{"fp32"}));
+  CHECK((sdgen::cpu::info({Level::kAmx, ""}).precisions == Names{"fp32", "bf16"}));
+  // Which of them is faster with AVX512-BF16 is the processor's matter; it has both.
+  Names both = sdgen::cpu::info({Level::kAvx512Bf16, ""}).precisions;
+  std::sort(both.begin(), both.end());
+  CHECK((both == Names{"bf16", "fp32"}));
+}
