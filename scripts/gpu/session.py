@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESERVE = 5.0  # seconds kept for writing the report
 GRACE = 3.0    # seconds between asking a command to end and ending it
 LEAST = 5.0    # seconds below which nothing is started
+DRIVER_FOLDER = "/usr/local/nvidia"  # of containers that are given the host's driver
 
 
 class Session:
@@ -115,7 +116,7 @@ def environment() -> dict[str, str]:
     env = dict(os.environ)
     homes = [env[name] for name in ("CUDA_HOME", "CUDA_PATH") if env.get(name)] + ["/usr/local/cuda"]
     tools = [f"{home}/{folder}" for home in homes for folder in ("bin", "compute-sanitizer")]
-    for name, folders in (("PATH", tools), ("LD_LIBRARY_PATH", ["/usr/local/nvidia/lib64"])):
+    for name, folders in (("PATH", [*tools, f"{DRIVER_FOLDER}/bin"]), ("LD_LIBRARY_PATH", [f"{DRIVER_FOLDER}/lib64"])):
         known = [folder for folder in env.get(name, "").split(":") if folder]
         there = [folder for folder in folders if folder not in known and Path(folder).is_dir()]
         if known or there:
