@@ -21,6 +21,10 @@ const WORDS = new RegExp(
   'gu',
 );
 
+/** Words whose ids are kept, so that the many texts of a schedule cost what they differ in; longer words are not. */
+const KEPT_WORDS = 4096;
+const KEPT_LENGTH = 64;
+
 /** A vocabulary of its own: ids by token, and the texts of the special tokens where they are not CLIP's. */
 export interface Vocabulary {
   readonly ids: ReadonlyMap<string, number>;
@@ -58,6 +62,8 @@ export class ClipTokenizer {
   readonly #ranks: ReadonlyMap<string, number>;
 
   readonly #unescapes: boolean;
+  /** Ids by word, of words that were met. */
+  readonly #known = new Map<string, readonly number[]>();
 
   /** @param merges the vocabulary's merges in order of rank, one "left right" a line. Throws E_IO when they are not CLIP's. */
   constructor(merges: string, traits: TokenizerTraits = CLIP_TRAITS, own?: Vocabulary) {
@@ -153,7 +159,17 @@ export class ClipTokenizer {
   #append(word: string, ids: number[]): void {
     if (word === BOS_TEXT) ids.push(this.bos);
     else if (word === EOS_TEXT) ids.push(this.eos);
-    else for (const symbol of this.#split(word)) ids.push(this.#id(symbol));
+    else for (const id of this.#idsOf(word)) ids.push(id);
+  }
+
+  #idsOf(word: string): readonly number[] {
+    const known = this.#known.get(word);
+    if (known !== undefined) return known;
+    const ids = this.#split(word).map((symbol) => this.#id(symbol));
+    if (word.length > KEPT_LENGTH) return ids;
+    if (this.#known.size >= KEPT_WORDS) this.#known.clear();
+    this.#known.set(word, ids);
+    return ids;
   }
 
   /** An id's entry in the vocabulary as text: bytes decoded (a part of a character shows as U+FFFD), a word's end as a space. */

@@ -87,6 +87,22 @@ describe('ClipTokenizer', () => {
     writeFileSync(file, ['x', ...merges.slice(1)].join('\n'));
     expect(() => ClipTokenizer.load(file)).toThrow(FailureError);
   });
+
+  it('gives a word the same ids however often and whatever else it met', () => {
+    const [used, fresh] = [ClipTokenizer.load(), ClipTokenizer.load()];
+    const text = `a red fox, ${'x'.repeat(70)} fox <|endoftext|>`;
+    const ids = used.encode(text);
+    expect(used.encode(text)).toEqual(ids);
+    ids.fill(0); // is the caller's own
+    expect(used.encode(text)).toEqual(fresh.encode(text));
+    const words = Array.from(
+      { length: 10_000 },
+      (_, i) => i.toString(36).replace(/[0-9]/g, 'q') + 'abcdefghij'[i % 10],
+    );
+    for (const word of words) used.encode(word);
+    expect(used.encode(words.join(' '))).toEqual(ClipTokenizer.load().encode(words.join(' ')));
+    expect(used.encode(text)).toEqual(fresh.encode(text));
+  });
 });
 
 describe('makeClipVocabulary', () => {
