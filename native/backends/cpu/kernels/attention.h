@@ -124,7 +124,8 @@ struct Softmax {
 template <typename How>
 struct AttentionScratch {
   using T = typename How::Stored;
-  static constexpr int64_t kBlock = kKeyBlock * How::kQueries;
+  // Blocks in work lie apart by no power of two: a load waits for an earlier store whose address has the same low 12 bits.
+  static constexpr int64_t kBlock = kKeyBlock * How::kQueries + (How::kBlocksInWork > 1 ? 160 : 0);
   float* scores;  // [kKeyBlock][kQueries] for each of the blocks in work
   float* o;       // [size, to whole value_rows][kQueries]
   T* query;       // [stored size, and an even one][kQueries]
@@ -137,8 +138,8 @@ struct AttentionScratch {
   }
   static int64_t query_rows(int64_t size) { return padded(How::stored(size), 2); }
   static int64_t bytes(int64_t size) {
-    return (How::kBlocksInWork * kKeyBlock + padded(size, How::kValueRows)) * How::kQueries * static_cast<int64_t>(sizeof(float)) +
-           (query_rows(size) + How::kBlocksInWork * kKeyBlock) * How::kQueries * static_cast<int64_t>(sizeof(T));
+    return (How::kBlocksInWork * kBlock + padded(size, How::kValueRows) * How::kQueries) * static_cast<int64_t>(sizeof(float)) +
+           (How::kBlocksInWork * kBlock + query_rows(size) * How::kQueries) * static_cast<int64_t>(sizeof(T));
   }
 };
 
