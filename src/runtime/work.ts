@@ -92,7 +92,7 @@ const SHARES: Readonly<Record<string, Shares>> = {
   reference: { text: 0.25, unet: 0.35, vae: 0.45 },
 };
 /** bf16 by matrix tiles: so fast that memory and everything around the products counts. */
-const AMX_SHARES: Shares = { text: 0.17, unet: 0.16, vae: 0.3 };
+const AMX_SHARES: Shares = { text: 0.17, unet: 0.24, vae: 0.36 };
 
 function sharesOf({ name, isa, precision }: ResolvedDevice): Shares | undefined {
   return name === 'cpu' && isa === 'amx' && precision === 'bf16' ? AMX_SHARES : SHARES[name];
