@@ -67,7 +67,7 @@ TEST(cpu_tests_notice_another_order) {
 
 namespace {
 
-/// bf16 keeps 8 bits: operands and results err by up to 2^-9 each. Sums of random signs cancel, most of all in the cases
+/// bf16 keeps 8 bits: operands and results err by up to 2^-8 each. Sums of random signs cancel, most of all in the cases
 /// of one or two outputs, where a few of these errors stand against a small result: 2^-6 of the output's root mean square
 /// (the largest seen is 1.3e-2). A wrong kernel errs by about 1.
 constexpr double kBf16Error = 0x1p-6;
@@ -134,6 +134,33 @@ TEST(cpu_bf16_attention_over_many_blocks_errs_as_bf16_does) {
   // Many blocks of keys in work at once; the steep ones' maxima rise by more than the powers have headroom for.
   check_bf16(std::vector<AttentionCase>{{1, 33, 320, 2, 40, false, 1.0f}, {2, 64, 449, 1, 80, false, 1.0f}, {1, 40, 300, 1, 160, false, 20.0f},
                                         {1, 32, 577, 1, 16, false, 20.0f}, {1, 70, 257, 2, 24, false, 20.0f}});
+}
+
+TEST(cpu_bf16_activations_round_the_exact_ones) {
+  // Every bf16 value in [-12, 12]. To round costs 2^-8 of the result, the polynomials 2^-13 of it, or 1.1e-5 where the
+  // result is smaller than those are good for.
+  Floats values;
+  for (uint32_t bits = 0; bits <= 0x4140; ++bits) {
+    values.push_back(__builtin_bit_cast(float, bits << 16));
+    values.push_back(-values.back());
+  }
+  using Kind = sdgen::Activation;
+  const std::pair<Kind, double (*)(double)> exact[] = {
+      {Kind::kSilu, [](double x) { return x / (1 + std::exp(-x)); }},
+      {Kind::kGelu, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }},
+      {Kind::kQuickGelu, [](double x) { return x / (1 + std::exp(-1.702 * x)); }}};
+  for (const auto& [kind, formula] : exact) {
+    Bench bench(1);
+    const Ready ready = bench.finish(bench.builder.activation(bench.input_of({1, 1, static_cast<int64_t>(values.size())}, values), kind));
+    for (const sdgen::cpu::Level level : sdgen::cpu::kLevels) {
+      if (!available(level) || !sdgen::cpu::multiplies_bf16(level)) continue;
+      const Floats got = run_on(ready, cpu_backend_of(level_name(level), "bf16", 1));
+      for (size_t i = 0; i < values.size(); ++i) {
+        const double wanted = formula(values[i]), error = std::fabs(static_cast<double>(got[i]) - wanted);
+        CHECK_MSG(error <= (0x1p-8 + 0x1p-13) * std::fabs(wanted) + 1.1e-5, level_name(level) << ": " << values[i] << " gives " << got[i]);
+      }
+    }
+  }
 }
 
 TEST(cpu_lists_its_fastest_precision_last) {
